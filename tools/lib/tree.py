@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Prepared kernel trees: a git repository with one base commit and the overlay on top.
+
+    <build dir>/<name>/linux
+        tag base        the kernel as it came
+        tag overlay     base and the overlay as last composed, or as last written back
+        branch main     the same as overlay; what somebody commits there is an edit too
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+from lib import ui
+from lib.git import Git, GitError, clean_environ
+from lib.overlay import KERNELS, ROOTS, Overlay, write_back
+from lib.ui import Fail
+
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SPACE = 5 << 30
+
+
+def add_arguments(parser):
+    parser.add_argument("--kernel", default=KERNELS[0], metavar="|".join((*KERNELS, "DIR")),
+                        help=f"kernel: Debian's {' or '.join(KERNELS)}, or the directory of a "
+                             f"kernel tree, which is only read (default {KERNELS[0]})")
+    parser.add_argument("--build-dir", default=os.path.join(REPO, "build"), metavar="DIR",
+                        help="where all that is made goes (default: build, in the repository)")
+    parser.add_argument("--no-install", action="store_true",
+                        help="install no Debian package; name what is missing instead")
+
+
+def makefile_version(text):
+    """6.12.117, from a kernel's Makefile; None if it is not one."""
+    parts = [re.search(rf"^{k}\s*=[ \t]*(\d*)\s*$", text, re.M)
+             for k in ("VERSION", "PATCHLEVEL", "SUBLEVEL")]
+    return ".".join(p[1] for p in parts) if all(p and p[1] for p in parts) else None
+
+
+def check_space(path, need=SPACE):
+    free = shutil.disk_usage(path).free
+    if free < need:
+        raise Fail(f"{path}: {free / (1 << 30):.1f} GiB free, {need >> 30} GiB needed; make room "
+                   "or choose another --build-dir")
+
+
+@contextlib.contextmanager
+def locked(path, what):
+    with open(path, "w", encoding="ascii") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            ui.note(f"waiting for another run that uses {what}")
+            fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+class Source:
+    """A kernel of Debian's: its tarball, found when it is needed."""
+
+    def __init__(self, version, build_dir, install):
+        from lib import packages
+        self.name = version
+        self.tarball, self.id = packages.kernel_source(version, build_dir, install)
+
+    def unpack(self, top):
+        ui.step(f"unpacking {self.id}")
+        p = subprocess.run(["tar", "-x", "-f", self.tarball, "-C", top, "--strip-components=1"],
+                           check=False, capture_output=True, text=True)
+        if p.returncode:
+            raise Fail(f"{self.tarball}: cannot be unpacked: "
+                       f"{(p.stderr.splitlines() or ['?'])[0]}; reinstall its package")
+
+
+class Directory:
+    """A kernel tree of the user's: only ever read."""
+
+    def __init__(self, path, build_dir):
+        self.path = os.path.realpath(path)
+        self.id = self.path
+        digest = hashlib.sha256(self.path.encode()).hexdigest()[:8]
+        self.name = f"dir-{os.path.basename(self.path)}-{digest}"
+        try:
+            with open(os.path.join(path, "Makefile"), encoding="utf-8", errors="replace") as f:
+                version = makefile_version(f.read())
+        except OSError:
+            version = None
+        if not version or not os.path.isdir(os.path.join(path, "arch/arm64")):
+            raise Fail(f"{path}: is no kernel tree (a Makefile with VERSION and arch/arm64); "
+                       f"give {', '.join(KERNELS)} or a kernel's top directory")
+        if os.path.commonpath([self.path, os.path.realpath(build_dir)]) == self.path:
+            raise Fail(f"{build_dir}: is inside {path}, which must stay as it is; "
+                       "choose another --build-dir")
+
+    def import_into(self, git, index):
+        """Its files as a tree object: those tracked there, and those not ignored."""
+        git("add", "-A", ".", index=index, worktree=self.path)
+        if os.path.exists(os.path.join(self.path, ".git")):
+            # Their own repository may track what .gitignore tells git add to skip.
+            p = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached",
+                                "--ignored", "--exclude-standard"], cwd=self.path, check=False,
+                               capture_output=True, env=clean_environ(GIT_OPTIONAL_LOCKS=0))
+            git("update-index", "--add", "--remove", "-z", "--stdin", index=index,
+                worktree=self.path, stdin=p.stdout.decode("utf-8", "surrogateescape"))
+        return git("write-tree", index=index)
+
+
+class Tree:
+    """<build dir>/<name>/linux."""
+
+    def __init__(self, build_dir, name):
+        self.home = os.path.join(build_dir, name)
+        self.top = os.path.join(self.home, "linux")
+        self.git = Git(self.top)
+        self.marker = os.path.join(self.git.dir, "overlay-switch")
+
+    @property
+    def base(self):
+        return self.git.ref("refs/tags/base")
+
+    @property
+    def version(self):
+        return makefile_version(self.git("cat-file", "blob", f"{self.base}:Makefile")) or "?"
+
+    def lock(self):
+        os.makedirs(self.home, exist_ok=True)
+        return locked(os.path.join(self.home, ".lock"), self.top)
+
+    # -- the base ------------------------------------------------------------------------
+
+    def _commit(self, tree, message, parent=None):
+        return self.git("commit-tree", tree, *(("-p", parent) if parent else ()),
+                        stdin=message + "\n")
+
+    def _create(self, source):
+        """A new tree, complete or not there at all."""
+        check_space(self.home)
+        tmp = os.path.join(self.home, "linux.tmp")
+        shutil.rmtree(tmp, ignore_errors=True)
+        os.mkdir(tmp)
+        subprocess.run(["git", "init", "-q", "-b", "main", "--template=", tmp], check=True,
+                       env=clean_environ())
+        git, self.git = self.git, Git(tmp)
+        try:
+            # Tens of thousands of loose objects: let no later commit start to pack them.
+            self.git("config", "gc.auto", "0")
+            os.makedirs(os.path.join(self.git.dir, "info"), exist_ok=True)
+            with open(os.path.join(self.git.dir, "info/exclude"), "w", encoding="ascii") as f:
+                f.write("*.orig\n*.rej\n")
+            tree = self._import(source, tmp)
+            base = self._commit(tree, source.id)
+            self._point(base, base)
+            self.git("read-tree", "-m", "-u", base)
+            os.rename(tmp, self.top)
+        finally:
+            self.git = git
+            shutil.rmtree(tmp, ignore_errors=True)
+
+    def _import(self, source, top):
+        """The source's files as a tree object; a package is unpacked into top."""
+        git = self.git
+        if isinstance(source, Directory):
+            ui.step(f"reading {source.path}")
+            # An index that stays makes the next time quick.
+            return source.import_into(git, os.path.join(git.dir, "import.index"))
+        source.unpack(top)
+        ui.step(f"committing {source.id}")
+        with contextlib.nullcontext() if top == git.top else git.temp_index() as index:
+            git("add", "-A", "-f", ".", index=index, worktree=top)
+            return git("write-tree", index=index)
+
+    def _current_base(self, source):
+        """The commit of what the source is now: the present base, or a new one."""
+        git = self.git
+        if isinstance(source, Directory):
+            tree = self._import(source, None)
+            return self.base if tree == git.tree("base") else self._commit(tree, source.id)
+        if git("show", "-s", "--format=%B", self.base).strip() == source.id:
+            return self.base
+        check_space(self.home)
+        tmp = os.path.join(self.home, "unpack.tmp")
+        shutil.rmtree(tmp, ignore_errors=True)
+        os.mkdir(tmp)
+        try:
+            return self._commit(self._import(source, tmp), source.id)
+        finally:
+            shutil.rmtree(tmp, ignore_errors=True)
+
+    # -- the overlay ---------------------------------------------------------------------
+
+    def work_tree(self):
+        """The files as they are now, as a tree object."""
+        git = self.git
+        with git.temp_index() as index:
+            shutil.copyfile(os.path.join(git.dir, "index"), index)
+            git("add", "-u", ".", index=index)
+            roots = [r for r in ROOTS if os.path.isdir(os.path.join(self.top, r))]
+            git("add", "-A", "--", *roots, index=index)
+            return git("write-tree", index=index)
+
+    def edits(self):
+        """The names of the files whose edits are not written back."""
+        return self.git.changed(self.git.tree("overlay"), self.work_tree())
+
+    def _point(self, base, overlay):
+        self.git("update-ref", "--stdin", stdin=(
+            f"update refs/tags/base {base}\nupdate refs/tags/overlay {overlay}\n"
+            f"update refs/heads/main {overlay}\n"))
+        self.git("symbolic-ref", "HEAD", "refs/heads/main")
+
+    def _refresh_index(self, tree):
+        self.git("read-tree", "-m", "-i", tree)
+        with contextlib.suppress(GitError):     # it fails when files are edited
+            self.git("update-index", "-q", "--refresh")
+
+    def _switch(self, base, tree):
+        """From the last overlay commit to this tree; edits are never lost."""
+        git = self.git
+        if git.tree("overlay") == tree and self.base == base:
+            return
+        old, work = git.tree("overlay"), self.work_tree()
+        if work not in (old, tree):
+            names = git.changed(old, work)
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise Fail(f"{self.top}: edits not written back in {', '.join(names[:3])}{more}; "
+                       "run ./tools/refresh with the same --kernel, or undo them with git there")
+        commit = self._commit(tree, "overlay", base)
+        with open(self.marker, "w", encoding="ascii") as f:
+            f.write(tree)
+        if work == tree:
+            self._refresh_index(tree)
+        else:
+            # Start from what is on the disk, then only what differs is written.
+            self._refresh_index(old)
+            git("read-tree", "-m", "-u", old, tree)
+        self._point(base, commit)
+        os.unlink(self.marker)
+
+    def _recover(self):
+        """After an interrupted switch: back to the files of the last overlay commit."""
+        if not os.path.exists(self.marker):
+            return
+        git = self.git
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(git.dir, "index.lock"))
+        with open(self.marker, encoding="ascii") as f:
+            tree = f.read().strip()
+        old = git.tree("overlay")
+        if tree and tree != old and self.work_tree() != tree:
+            names = git.changed(old, tree)
+            there = git.entries(old, names)
+            git("read-tree", old)
+            git("checkout-index", "-f", "-z", "--stdin",
+                stdin="".join(n + "\0" for n in names if n in there))
+            for name in set(names) - set(there):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self.top, name))
+            self._refresh_index(old)
+        os.unlink(self.marker)
+
+    def prepare(self, source):
+        """Makes the tree what the source and the overlay are now."""
+        with self.lock():
+            if not os.path.exists(self.top):
+                self._create(source)
+                base = self.base
+            else:
+                self._recover()
+                base = self._current_base(source)
+            version = makefile_version(self.git("cat-file", "blob", f"{base}:Makefile"))
+            self._switch(base, Overlay(REPO, self.git).compose(base, version))
+
+    def refresh(self):
+        """Writes edits back into the overlay; yields (action, file)."""
+        with self.lock():
+            self._recover()
+            prepared, work = self.git.tree("overlay"), self.work_tree()
+            overlay = Overlay(REPO, self.git)
+            yield from write_back(overlay, self.base, self.version, prepared, work)
+            if work != prepared:
+                # What the tree holds is now what was prepared, and nobody's edit.
+                self._refresh_index(work)
+                self._point(self.base, self._commit(work, "overlay", self.base))
+
+
+def select(args):
+    """The tree that --kernel names, and what it is made from."""
+    kernel, build_dir = args.kernel, os.path.abspath(args.build_dir)
+    if kernel in KERNELS:
+        return Tree(build_dir, kernel), lambda: Source(kernel, build_dir, not args.no_install)
+    if os.path.isdir(kernel):
+        source = Directory(kernel, build_dir)
+        return Tree(build_dir, source.name), lambda: source
+    raise Fail(f"--kernel {kernel}: no such kernel and no directory; give {', '.join(KERNELS)} "
+               "or the top directory of a kernel tree")
+
+
+def others(tree):
+    """The other prepared trees of the same build directory."""
+    build_dir = os.path.dirname(tree.home)
+    for name in sorted(os.listdir(build_dir)):
+        other = Tree(build_dir, name)
+        if other.top != tree.top and os.path.isdir(other.git.dir) and other.base:
+            yield other
