@@ -59,6 +59,23 @@ def locked(path, what):
         yield
 
 
+def add_files(git, top, index, *where):
+    """Brings an index up to the files of top, but for new ones that its .gitignore excludes."""
+    git("add", "-u", ".", index=index, worktree=top)
+    override = []
+    with contextlib.suppress(FileNotFoundError), \
+            open(os.path.join(top, ".gitignore"), encoding="utf-8") as f:
+        if "/*\n" in f:
+            # Debian's kernels: git there is for packaging alone, all else is ignored at
+            # the top.  What a build leaves there must stay out all the same.
+            override = ["--exclude=!/*/", "--exclude=!/[A-Z]*", "--exclude=!/.git*",
+                        "--exclude=/Module.*", "--exclude=/System.map"]
+    new = git.names("ls-files", "-z", "--others", "--exclude-standard", *override, "--", *where,
+                    index=index, worktree=top)
+    git("update-index", "--add", "-z", "--stdin", index=index, worktree=top,
+        stdin="".join(n + "\0" for n in new if not n.endswith("/")))
+
+
 class Source:
     """A kernel of Debian's: its tarball, found when it is needed."""
 
@@ -98,7 +115,7 @@ class Directory:
 
     def import_into(self, git, index):
         """Its files as a tree object: those tracked there, and those not ignored."""
-        git("add", "-A", ".", index=index, worktree=self.path)
+        add_files(git, self.path, index)
         if os.path.exists(os.path.join(self.path, ".git")):
             # Their own repository may track what .gitignore tells git add to skip.
             p = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached",
@@ -197,9 +214,7 @@ class Tree:
         git = self.git
         with git.temp_index() as index:
             shutil.copyfile(os.path.join(git.dir, "index"), index)
-            git("add", "-u", ".", index=index)
-            roots = [r for r in ROOTS if os.path.isdir(os.path.join(self.top, r))]
-            git("add", "-A", "--", *roots, index=index)
+            add_files(git, self.top, index, *ROOTS)
             return git("write-tree", index=index)
 
     def edits(self):

@@ -52,6 +52,19 @@ class Prepare(Case):
             subprocess.run(["git", *cmd], cwd=self.kernel, check=True)
         self.assertEqual(read(self.prepare().top, ".config"), "CONFIG_X=y\n")
 
+    def test_debian_ignores_all(self):
+        write(self.kernel, ".gitignore", "*.o\n/vmlinux\n/*\n!/debian/\n")
+        for name in ("vmlinux", "lib/x.o", "Module.symvers"):
+            write(self.kernel, name, "product\n")
+        prepared = self.prepare()
+        names = set(snapshot(prepared.top))
+        self.assertLessEqual({"Makefile", "mm/memory.c", "lib/ours.c", ".gitignore"}, names)
+        self.assertFalse({"vmlinux", "lib/x.o", "Module.symvers"} & names)
+        write(prepared.top, "lib/fresh.c", "int fresh;\n")
+        write(prepared.top, "kunit/fresh.c", "int fresh;\n")
+        write(prepared.top, "kunit/fresh.o", "product\n")
+        self.assertEqual(prepared.edits(), ["kunit/fresh.c", "lib/fresh.c"])
+
     def test_no_kernel(self):
         for name, text in (("none", None), ("other", "all:\n")):
             top = os.path.join(self.tmp, name)
