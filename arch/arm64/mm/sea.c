@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Recovery from synchronous external aborts (SEA) taken in kernel mode.
+ *
+ * A copy that consumes poison fails instead of panicking if the aborting
+ * instruction has an exception table entry that is honoured for an SEA, and
+ * if APEI claims the abort: an error that no firmware describes is contained
+ * by nobody.
+ */
+
+#include <linux/acpi.h>
+#include <linux/extable.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/task_work.h>
+
+#include <asm/esr.h>
+#include <asm/extable.h>
+#include <asm/ptrace.h>
+#include <asm/sea.h>
+#include <asm/sea_inject.h>
+#include <asm/traps.h>
+
+/* Runs when whoever knew more about the error has had its say. */
+static void sea_force_sigbus(struct callback_head *work)
+{
+	struct thread_struct *thread = &current->thread;
+
+	work->func = NULL;
+	thread->fault_address = 0;
+	thread->fault_code = 0;
+
+	/* Dropped where a SIGBUS is pending, e.g. memory_failure()'s. */
+	arm64_force_sig_fault(SIGBUS, BUS_OBJERR, thread->sea_addr,
+			      "synchronous external abort");
+}
+
+/*
+ * Task work runs newest first, and what APEI queued for this error may be
+ * older than ours: queue behind all that is there now.
+ */
+static void sea_requeue_sigbus(struct callback_head *work)
+{
+	work->func = sea_force_sigbus;
+	if (task_work_add(current, work, TWA_RESUME))
+		work->func = NULL;
+}
+
+/*
+ * The copy failed on behalf of a user process: tell it with one SIGBUS, on its
+ * way back to user mode. Until then the fault path or memory_failure() may
+ * have forced one that says more (BUS_MCEERR_AR, the address and its lsb). Only
+ * the first stays pending, so ours comes last.
+ */
+static void sea_queue_sigbus(unsigned long far, unsigned long esr)
+{
+	struct callback_head *work = &current->thread.sea_work;
+	unsigned long addr = untagged_addr(far);
+
+	if (!in_task() || !current->mm ||
+	    current->flags & (PF_KTHREAD | PF_USER_WORKER | PF_IO_WORKER))
+		return;
+
+	/* One signal, however many copies fail in one system call. */
+	if (work->func)
+		return;
+
+	/* User space must not learn a kernel address. */
+	current->thread.sea_addr = 0;
+	if (!(esr & ESR_ELx_FnV) && is_ttbr0_addr(addr))
+		current->thread.sea_addr = addr;
+
+	work->func = sea_requeue_sigbus;
+	if (task_work_add(current, work, TWA_RESUME))
+		work->func = NULL;	/* exiting, nobody to tell */
+}
+
+/*
+ * Aborts on a translation table walk: the poison is in a page table, which a
+ * failing copy does not get rid of. Arm ARM, ESR_EL1, ISS encoding for an
+ * exception from a Data Abort, DFSC.
+ */
+static bool sea_on_table_walk(unsigned long esr)
+{
+	switch (esr & ESR_ELx_FSC) {
+	case ESR_ELx_FSC_EXTABT:
+	case ESR_ELx_FSC_SECC:
+		return false;
+	}
+	return true;
+}
+
+/**
+ * sea_recover_kernel() - try to recover from an SEA taken in kernel mode
+ * @far: the fault address, FAR_EL1
+ * @esr: the syndrome, ESR_EL1
+ * @regs: the registers at the abort
+ *
+ * Runs in the context the abort interrupted, with its interrupt mask; never
+ * sleeps. @regs stay untouched until the abort is known to be recoverable,
+ * so that a panic shows the aborting instruction.
+ *
+ * The firmware's word on severity is what APEI makes of the error record
+ * (ACPI, "APEI", section "Generic Hardware Error Source version 2"); it panics
+ * by itself when that says fatal.
+ *
+ * Return: true if @regs continue at the fixup, false if the abort is fatal.
+ */
+bool sea_recover_kernel(unsigned long far, unsigned long esr,
+			struct pt_regs *regs)
+{
+	const struct exception_table_entry *ex;
+	int err;
+
+	if (ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR || sea_on_table_walk(esr))
+		return false;
+
+	ex = search_sea_extable(instruction_pointer(regs), esr);
+	if (!ex)
+		return false;
+
+	/* -EINPROGRESS: claimed, handled as soon as interrupts are enabled */
+	err = sea_inject_claim(regs);
+	if (err && err != -EINPROGRESS)
+		return false;
+
+	fixup_sea(ex, regs);
+	sea_queue_sigbus(far, esr);
+	return true;
+}
+
+/**
+ * sea_init_thread() - no SIGBUS is queued for a new task
+ * @p: the new task, a copy of its parent, which may have one queued
+ */
+void sea_init_thread(struct task_struct *p)
+{
+	p->thread.sea_work.func = NULL;
+}
