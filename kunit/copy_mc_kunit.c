@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the copy routines promise when their source holds poison.
+ *
+ * A routine is a row of routines[], a length or an alignment an element of an
+ * array: adding one to its table is all it takes to have it go through every case.
+ */
+
+#include <kunit/test.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include <asm/copy_mc.h>
+
+#include "sea_inject.h"
+
+/* Bytes on either side of the destination that must not change */
+#define REDZONE		64
+#define FILL		0xee
+#define MAX_LEN		(2 * PAGE_SIZE)
+#define AREA		(MAX_LEN + 2 * PAGE_SIZE)
+
+/* memcpy_mc.S and copy_template.S: loads run up to 48 bytes ahead of stores. */
+#define MAX_OVER	63
+
+/* Each returns the number of bytes not copied, or an error where it knows no more. */
+struct routine {
+	const char *name;
+	unsigned long (*copy)(void *to, const void *from, size_t n);
+	size_t len;		/* the only length it knows; 0: any */
+	bool from_user;
+	bool to_user;
+	bool pages;		/* looks at struct page */
+	bool error;		/* no count, -EFAULT */
+	bool zeroes;		/* on an error, clears the destination */
+};
+
+static unsigned long to_kernel(void *to, const void *from, size_t n)
+{
+	return copy_mc_to_kernel(to, from, n);
+}
+
+static unsigned long page(void *to, const void *from, size_t n)
+{
+	return copy_mc_page(to, from);
+}
+
+static unsigned long highpage(void *to, const void *from, size_t n)
+{
+	return copy_mc_highpage(virt_to_page(to), virt_to_page(from));
+}
+
+static unsigned long user_highpage(void *to, const void *from, size_t n)
+{
+	return copy_mc_user_highpage(virt_to_page(to), virt_to_page(from), 0, NULL);
+}
+
+static unsigned long to_user(void *to, const void *from, size_t n)
+{
+	return copy_to_user((__force void __user *)to, from, n);
+}
+
+static unsigned long mc_to_user(void *to, const void *from, size_t n)
+{
+	return copy_mc_to_user((__force void __user *)to, from, n);
+}
+
+static unsigned long from_user(void *to, const void *from, size_t n)
+{
+	return raw_copy_from_user(to, (__force const void __user *)from, n);
+}
+
+static unsigned long to_kvec(void *to, const void *from, size_t n)
+{
+	struct kvec kvec = { .iov_base = to, .iov_len = n };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, n);
+	return n - _copy_mc_to_iter(from, n, &iter);
+}
+
+static unsigned long to_ubuf(void *to, const void *from, size_t n)
+{
+	struct iov_iter iter;
+
+	iov_iter_ubuf(&iter, ITER_DEST, (__force void __user *)to, n);
+	return n - _copy_mc_to_iter(from, n, &iter);
+}
+
+#define GET_USER(type)								\
+static unsigned long get_##type(void *to, const void *from, size_t n)		\
+{										\
+	return get_user(*(type *)to, (__force const type __user *)from);		\
+}
+
+GET_USER(u8)
+GET_USER(u16)
+GET_USER(u32)
+GET_USER(u64)
+
+static const struct routine routines[] = {
+	{ "copy_mc_to_kernel", to_kernel },
+	{ "copy_mc_page", page, PAGE_SIZE, .error = true },
+	{ "copy_mc_highpage", highpage, PAGE_SIZE, .pages = true, .error = true },
+	{ "copy_mc_user_highpage", user_highpage, PAGE_SIZE, .pages = true, .error = true },
+	{ "copy_to_user", to_user, .to_user = true },
+	{ "copy_mc_to_user", mc_to_user, .to_user = true },
+	{ "__arch_copy_from_user", from_user, .from_user = true },
+	{ "_copy_mc_to_iter kvec", to_kvec },
+	{ "_copy_mc_to_iter ubuf", to_ubuf, .to_user = true },
+	{ "get_user u8", get_u8, 1, .from_user = true, .error = true, .zeroes = true },
+	{ "get_user u16", get_u16, 2, .from_user = true, .error = true, .zeroes = true },
+	{ "get_user u32", get_u32, 4, .from_user = true, .error = true, .zeroes = true },
+	{ "get_user u64", get_u64, 8, .from_user = true, .error = true, .zeroes = true },
+};
+KUNIT_ARRAY_PARAM_DESC(routine, routines, name);
+
+static const size_t lengths[] = {
+	1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 79, 80, 100,
+	127, 128, 129, 150, 191, 192, 193, 255, 256, 257, 300, PAGE_SIZE, PAGE_SIZE + 77,
+};
+
+static const size_t to_aligns[] = { 0, 1, 8 };
+
+/* The longer the copy, the fewer of its bytes are tried as the poisoned one. */
+static size_t poison_step(size_t len)
+{
+	return len <= 300 ? 1 : 37;
+}
+
+struct copy {
+	const struct routine *r;
+	size_t len, from_align, to_align;
+	struct sea_inject si;
+	u8 *pattern;		/* what the source holds */
+	u8 *from;		/* a source that nothing is wrong with */
+	u8 *to;			/* AREA bytes, page aligned */
+	u8 *seen;		/* a copy of it, if that is user memory */
+};
+
+static void free_area(void *p)
+{
+	free_pages((unsigned long)p, get_order(AREA));
+}
+
+static u8 *kernel_area(struct kunit *test)
+{
+	u8 *p = (u8 *)__get_free_pages(GFP_KERNEL, get_order(AREA));
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, free_area, p), 0);
+	return p;
+}
+
+static u8 *user_area(struct kunit *test)
+{
+	unsigned long p = kunit_vm_mmap(test, NULL, 0, AREA, PROT_READ | PROT_WRITE,
+					MAP_ANONYMOUS | MAP_PRIVATE, 0);
+
+	KUNIT_ASSERT_NE(test, p, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(p));
+	return (u8 *)p;
+}
+
+/* Destination and a good source; where the poisoned one is, is up to the case */
+static struct copy *copy_init(struct kunit *test)
+{
+	struct copy *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	size_t i;
+
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	c->r = test->param_value;
+	c->si.fsc = ESR_ELx_FSC_EXTABT;
+	c->pattern = kernel_area(test);
+	for (i = 0; i < AREA; i++)
+		c->pattern[i] = (i * 7 + i / 251) | 1;
+
+	c->to = c->r->to_user ? user_area(test) : kernel_area(test);
+	c->seen = c->r->to_user ? kernel_area(test) : c->to;
+	c->from = c->r->from_user ? user_area(test) : kernel_area(test);
+	if (c->r->from_user)
+		KUNIT_ASSERT_EQ(test, copy_to_user((__force void __user *)c->from,
+						   c->pattern, AREA), 0);
+	else
+		memcpy(c->from, c->pattern, AREA);
+
+	return c;
+}
+
+/* A source that traps */
+static void copy_init_trap(struct kunit *test, struct copy *c)
+{
+	int err;
+
+	if (c->r->pages)
+		err = sea_inject_page(test, &c->si, virt_to_page(c->from));
+	else if (c->r->from_user)
+		err = sea_inject_user(test, &c->si, AREA);
+	else
+		err = sea_inject_alloc(test, &c->si, AREA);
+	if (err == -EOPNOTSUPP)
+		kunit_skip(test, "needs RODATA_FULL");
+	KUNIT_ASSERT_EQ(test, err, 0);
+	memcpy(c->si.alias, c->pattern, c->si.size);
+}
+
+static u8 *copy_to(const struct copy *c)
+{
+	return c->to + PAGE_SIZE + c->to_align;
+}
+
+static unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *from)
+{
+	u8 *start = copy_to(c) - REDZONE;
+	size_t size = c->len + 2 * REDZONE;
+	unsigned long left;
+
+	if (c->r->to_user) {
+		memset(c->seen, FILL, size);
+		KUNIT_ASSERT_EQ(test, copy_to_user((__force void __user *)start, c->seen, size), 0);
+	} else {
+		memset(start, FILL, size);
+	}
+
+	sea_inject_arm(&c->si);
+	left = c->r->copy(copy_to(c), from, c->len);
+	sea_inject_disarm(&c->si);
+
+	if (c->r->to_user)
+		KUNIT_ASSERT_EQ(test, copy_from_user(c->seen, (__force void __user *)start, size), 0);
+	return left;
+}
+
+/*
+ * Check what holds for any correct routine: @left bytes, and at least the @bad
+ * last ones, are not copied. Returns the reason if it does not hold.
+ */
+static const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
+{
+	const u8 *red = c->r->to_user ? c->seen : copy_to(c) - REDZONE;
+	const u8 *got = red + REDZONE;
+	size_t n = c->len;
+	size_t good = n;
+
+	if (!bad && left)
+		return "failed without a reason";
+	if (bad && !left)
+		return "did not fail";
+	if (c->r->error) {
+		if (bad && left != (unsigned long)-EFAULT)
+			return "not -EFAULT";
+		good = bad ? 0 : n;
+	} else {
+		if (left > n)
+			return "more bytes left than there were";
+		if (left < bad)
+			return "poison said to be copied";
+		if (left > bad + (bad ? MAX_OVER : 0))
+			return "too many bytes said to be left";
+		good = n - left;
+	}
+
+	if (memcmp(got, c->pattern + c->from_align, good))
+		return "wrong bytes copied";
+	if (bad && c->r->zeroes && memchr_inv(got, 0, n))
+		return "destination not cleared";
+	if (memchr_inv(red, FILL, REDZONE))
+		return "red zone before the destination changed";
+	if (memchr_inv(got + n, FILL, REDZONE))
+		return "red zone behind the destination changed";
+	if (c->si.alias && memcmp(c->si.alias, c->pattern, c->si.size))
+		return "source changed";
+
+	return NULL;
+}
+
+/* Enough to rerun the copy */
+static void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
+		      const char *why)
+{
+	KUNIT_FAIL(test, "%s: %s: len %zu, from %%16 = %zu, to %%16 = %zu, poison %zu+%zu, at %pS: returned %ld, fixed %u, died %u%s%s\n",
+		   c->r->name, why, c->len, c->from_align, c->to_align,
+		   c->si.poison[0].offset - c->from_align, c->si.poison[0].len,
+		   (void *)c->si.before.pc, left, c->si.fixed, c->si.died,
+		   c->si.msg ? ": " : "", c->si.msg ?: "");
+}
+
+/* Calls @body with each length and alignment the routine knows, until it says stop. */
+static void for_each_copy(struct kunit *test, struct copy *c,
+			  bool (*body)(struct kunit *test, struct copy *c))
+{
+	const struct routine *r = c->r;
+	size_t page_only = r->len == PAGE_SIZE;
+	int i, j;
+
+	for (i = 0; i < (r->len ? 1 : ARRAY_SIZE(lengths)); i++) {
+		c->len = r->len ?: lengths[i];
+		for (j = 0; j < (page_only ? 1 : ARRAY_SIZE(to_aligns)); j++) {
+			c->to_align = to_aligns[j];
+			for (c->from_align = 0; c->from_align < (page_only ? 1 : 16);
+			     c->from_align++) {
+				if (!body(test, c))
+					return;
+			}
+		}
+		cond_resched();
+	}
+}
+
+static bool good_copy(struct kunit *test, struct copy *c)
+{
+	unsigned long left = copy_run(test, c, c->from + c->from_align);
+	const char *why = copy_wrong(c, left, 0);
+
+	if (why)
+		copy_fail(test, c, left, why);
+	return !why;
+}
+
+/* Nothing wrong with the source, and no hook in between */
+static void copy_success(struct kunit *test)
+{
+	for_each_copy(test, copy_init(test), good_copy);
+}
+
+static bool unpoisoned_copy(struct kunit *test, struct copy *c)
+{
+	unsigned long left = copy_run(test, c, (u8 *)c->si.trap + c->from_align);
+	const char *why = copy_wrong(c, left, 0);
+
+	if (!why && !c->si.accesses)
+		why = "source not accessed";
+	if (why)
+		copy_fail(test, c, left, why);
+	return !why;
+}
+
+/* The hook lets every access happen: what the cases below assert is its doing. */
+static void copy_unpoisoned(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+
+	copy_init_trap(test, c);
+	for_each_copy(test, c, unpoisoned_copy);
+}
+
+static bool poisoned_copies(struct kunit *test, struct copy *c)
+{
+	size_t last = c->len - 1;
+	size_t p = 0;
+
+	do {
+		unsigned long left;
+		const char *why;
+
+		c->si.poison[0] = (struct sea_poison){ c->from_align + p, 1 };
+		left = copy_run(test, c, (u8 *)c->si.trap + c->from_align);
+		why = copy_wrong(c, left, c->len - p);
+		if (!why && (!c->si.fixed || c->si.died || c->si.retried))
+			why = "not fixed up";
+		if (!why && c->si.claims != c->si.fixed)
+			why = "not claimed once an abort";
+		if (why) {
+			copy_fail(test, c, left, why);
+			return false;
+		}
+
+		p = p == last ? c->len : min(p + poison_step(c->len), last);
+	} while (p < c->len);
+
+	return true;
+}
+
+/* One poisoned byte, wherever it may be */
+static void copy_poisoned(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+
+	copy_init_trap(test, c);
+	for_each_copy(test, c, poisoned_copies);
+}
+
+/* The same with the work of APEI still to be done, as with interrupts disabled */
+static void copy_poisoned_inprogress(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+
+	copy_init_trap(test, c);
+	c->si.claim = -EINPROGRESS;
+	c->len = c->r->len ?: 300;
+	poisoned_copies(test, c);
+}
+
+static void expect_death(struct kunit *test, struct copy *c, const u8 *to,
+			 const u8 *from)
+{
+	unsigned long left;
+
+	sea_inject_arm(&c->si);
+	left = c->r->copy((void *)to, from, c->len);
+	sea_inject_disarm(&c->si);
+
+	if (!c->si.died || c->si.fixed ||
+	    memcmp(&c->si.before, &c->si.after, sizeof(c->si.before)))
+		copy_fail(test, c, left, "would have lived");
+}
+
+/* What APEI does not claim is fatal. */
+static void copy_unclaimed(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+
+	copy_init_trap(test, c);
+	c->si.claim = -ENOENT;
+	c->len = c->r->len ?: 300;
+	for (size_t p = 0; p < c->len; p++) {
+		c->si.poison[0] = (struct sea_poison){ p, 1 };
+		expect_death(test, c, copy_to(c), (u8 *)c->si.trap);
+		KUNIT_EXPECT_EQ(test, c->si.claims, 1);
+	}
+}
+
+/* Faults other than SEAs, on the kernel side of a copy */
+static void copy_kernel_fault(struct kunit *test)
+{
+	static const unsigned int fscs[] = {
+		ESR_ELx_FSC_FAULT + 3, ESR_ELx_FSC_PERM + 3, ESR_ELx_FSC_ACCESS + 3,
+		ESR_ELx_FSC_SEA_TTW(3), ESR_ELx_FSC_SECC_TTW(0),
+	};
+	struct copy *c = copy_init(test);
+	int i;
+
+	if (c->r->from_user)
+		return;
+
+	copy_init_trap(test, c);
+	c->len = c->r->len ?: 300;
+	for (i = 0; i < ARRAY_SIZE(fscs); i++) {
+		c->si.fsc = fscs[i];
+		for (size_t p = 0; p < c->len; p++) {
+			c->si.poison[0] = (struct sea_poison){ p, 1 };
+			expect_death(test, c, copy_to(c), (u8 *)c->si.trap);
+			KUNIT_EXPECT_EQ(test, c->si.claims, 0);
+		}
+	}
+}
+
+/* An abort on a store to kernel memory, which nobody isolates */
+static void copy_kernel_store(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+
+	if (c->r->to_user || c->r->zeroes)
+		return;
+
+	if (c->r->pages)
+		KUNIT_ASSERT_EQ(test, sea_inject_page(test, &c->si,
+						      virt_to_page(c->to)), 0);
+	else
+		KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &c->si, AREA), 0);
+	c->len = c->r->len ?: 300;
+	for (size_t p = 0; p < c->len; p++) {
+		c->si.poison[0] = (struct sea_poison){ p, 1 };
+		expect_death(test, c, (u8 *)c->si.trap, c->from);
+		KUNIT_EXPECT_EQ(test, !!(c->si.esr & ESR_ELx_WNR), 1);
+		KUNIT_EXPECT_EQ(test, c->si.claims, 0);
+	}
+}
+
+/*
+ * copy_to_user() that fails at the first byte of the destination tries a single byte
+ * from the start of the source: that load may be the one that aborts.
+ */
+static void copy_to_user_retry(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+	unsigned long left;
+
+	if (!c->r->to_user)
+		return;
+
+	copy_init_trap(test, c);
+	KUNIT_ASSERT_EQ(test, vm_munmap((unsigned long)c->to, AREA), 0);
+	c->si.poison[0] = (struct sea_poison){ 0, 1 };
+	c->si.nth = 2;
+	for (c->len = 16; c->len <= 128; c->len *= 2) {
+		sea_inject_arm(&c->si);
+		left = c->r->copy(copy_to(c), (u8 *)c->si.trap, c->len);
+		sea_inject_disarm(&c->si);
+		if (left != c->len || c->si.matches != 2 || c->si.fixed != 1)
+			copy_fail(test, c, left, "retry not fixed up");
+	}
+}
+
+static struct kunit_case copy_cases[] = {
+	KUNIT_CASE_PARAM(copy_success, routine_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, routine_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned, routine_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_inprogress, routine_gen_params),
+	KUNIT_CASE_PARAM(copy_unclaimed, routine_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_fault, routine_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_store, routine_gen_params),
+	KUNIT_CASE_PARAM(copy_to_user_retry, routine_gen_params),
+	{}
+};
+
+static struct kunit_suite copy_suite = {
+	.name = "copy_mc",
+	.test_cases = copy_cases,
+};
+kunit_test_suite(copy_suite);
+
+MODULE_DESCRIPTION("KUnit tests of copies from poisoned memory");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MTE tags of a page whose copy fails, or not.
+ */
+
+#include <kunit/test.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+
+#include <asm/copy_mc.h>
+#include <asm/cpufeature.h>
+#include <asm/mte.h>
+
+#include "sea_inject.h"
+
+#define GRANULES	(PAGE_SIZE / MTE_GRANULE_SIZE)
+
+struct pages {
+	struct page *from, *to;
+	struct sea_inject si;
+};
+
+static u8 from_tag(size_t granule)
+{
+	return (granule * 5 + granule / 16 + 3) & MTE_TAG_MAX;
+}
+
+static u8 to_tag(size_t granule)
+{
+	return (granule + 7) & MTE_TAG_MAX;
+}
+
+/* The page's own address, or an alias that is mapped as tagged memory */
+static void set_tags(void *page, u8 (*tag)(size_t granule))
+{
+	for (size_t i = 0; i < GRANULES; i++) {
+		u64 addr = untagged_addr((u64)page) + i * MTE_GRANULE_SIZE;
+		u64 tagged = (addr & ~MTE_TAG_MASK) | (u64)tag(i) << MTE_TAG_SHIFT;
+
+		asm volatile(".arch_extension memtag\n\tstg %0, [%1]"
+			     : : "r" (tagged), "r" (addr) : "memory");
+	}
+}
+
+/* The first granule whose tag is not @tag's, GRANULES if there is none */
+static size_t wrong_tag(void *page, u8 (*tag)(size_t granule))
+{
+	size_t i;
+
+	for (i = 0; i < GRANULES; i++) {
+		u64 tagged = untagged_addr((u64)page) + i * MTE_GRANULE_SIZE;
+
+		asm volatile(".arch_extension memtag\n\tldg %0, [%0]"
+			     : "+r" (tagged) : : "memory");
+		if (FIELD_GET(MTE_TAG_MASK, tagged) != tag(i))
+			break;
+	}
+	return i;
+}
+
+static void free_page_action(void *page)
+{
+	__free_page(page);
+}
+
+static struct page *new_page(struct kunit *test, u8 fill)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, free_page_action, page), 0);
+	page_kasan_tag_reset(page);
+	memset(page_address(page), fill, PAGE_SIZE);
+	return page;
+}
+
+/* A source with tags of its own, and a destination with others that don't count */
+static struct pages *pages_init(struct kunit *test)
+{
+	struct pages *p;
+
+	if (!system_supports_mte())
+		kunit_skip(test, "needs MTE");
+
+	p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p->from = new_page(test, 0x5a);
+	p->to = new_page(test, 0xee);
+	p->si.fsc = ESR_ELx_FSC_EXTABT;
+
+	KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->from));
+	set_tags(page_address(p->from), from_tag);
+	set_page_mte_tagged(p->from);
+	set_tags(page_address(p->to), to_tag);
+	return p;
+}
+
+static void pages_trap(struct kunit *test, struct pages *p)
+{
+	int err = sea_inject_page(test, &p->si, p->from);
+
+	if (err == -EOPNOTSUPP)
+		kunit_skip(test, "needs RODATA_FULL");
+	KUNIT_ASSERT_EQ(test, err, 0);
+}
+
+static int run(struct pages *p)
+{
+	int ret;
+
+	sea_inject_arm(&p->si);
+	ret = copy_mc_user_highpage(p->to, p->from, 0, NULL);
+	sea_inject_disarm(&p->si);
+	return ret;
+}
+
+/* Neither tagged nor, what would make the next one wait forever, about to be */
+static void expect_untagged(struct kunit *test, struct page *page)
+{
+	KUNIT_EXPECT_FALSE(test, test_bit(PG_mte_tagged, (unsigned long *)&page->flags));
+	KUNIT_EXPECT_FALSE(test, test_bit(PG_mte_lock, (unsigned long *)&page->flags));
+}
+
+static void expect_copied(struct kunit *test, struct pages *p)
+{
+	KUNIT_EXPECT_TRUE(test, page_mte_tagged(p->to));
+	KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->to), from_tag), GRANULES);
+	KUNIT_EXPECT_NULL(test, memchr_inv(page_address(p->to), 0x5a, PAGE_SIZE));
+}
+
+static void expect_source_unchanged(struct kunit *test, struct pages *p)
+{
+	KUNIT_EXPECT_TRUE(test, page_mte_tagged(p->from));
+	KUNIT_EXPECT_EQ(test, wrong_tag(p->si.alias, from_tag), GRANULES);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p->si.alias, 0x5a, PAGE_SIZE));
+}
+
+static void mte_success(struct kunit *test)
+{
+	struct pages *p = pages_init(test);
+
+	KUNIT_EXPECT_EQ(test, run(p), 0);
+	expect_copied(test, p);
+	KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->from), from_tag), GRANULES);
+}
+
+/* A page without tags never touches the tags of either. */
+static void mte_untagged_source(struct kunit *test)
+{
+	struct pages *p = pages_init(test);
+
+	clear_bit(PG_mte_tagged, (unsigned long *)&p->from->flags);
+	KUNIT_EXPECT_EQ(test, run(p), 0);
+	expect_untagged(test, p->to);
+	KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->to), to_tag), GRANULES);
+	KUNIT_EXPECT_NULL(test, memchr_inv(page_address(p->to), 0x5a, PAGE_SIZE));
+}
+
+static void mte_poisoned_data(struct kunit *test)
+{
+	struct pages *p = pages_init(test);
+
+	pages_trap(test, p);
+	for (size_t i = 0; i < PAGE_SIZE; i += MTE_GRANULE_SIZE / 2) {
+		p->si.poison[0] = (struct sea_poison){ i, 1 };
+		KUNIT_ASSERT_EQ(test, run(p), -EFAULT);
+		KUNIT_ASSERT_EQ(test, p->si.fixed, 1);
+		expect_untagged(test, p->to);
+		KUNIT_ASSERT_EQ(test, wrong_tag(page_address(p->to), to_tag), GRANULES);
+	}
+	expect_source_unchanged(test, p);
+}
+
+/* The load of tags in the routine that may fail, the only one with an entry */
+static unsigned long tag_load(struct kunit *test)
+{
+	unsigned long start = (unsigned long)mte_copy_mc_page_tags;
+	const struct exception_table_entry *ex;
+
+	ex = sea_next_extable(start, start + 64, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, ex);
+	return sea_extable_insn(ex);
+}
+
+/* An abort at each load of tags, in a destination that is @tagged before or not */
+static void poisoned_tags(struct kunit *test, bool tagged)
+{
+	struct pages *p = pages_init(test);
+	unsigned int loads;
+
+	pages_trap(test, p);
+	p->si.pc = tag_load(test);
+
+	p->si.nth = UINT_MAX;
+	KUNIT_ASSERT_EQ(test, run(p), 0);
+	loads = p->si.matches;
+	KUNIT_ASSERT_GE(test, loads, GRANULES / 16);
+	expect_copied(test, p);
+
+	for (p->si.nth = 1; p->si.nth <= loads; p->si.nth++) {
+		clear_page_mte_tagged(p->to);
+		if (tagged) {
+			KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->to));
+			set_page_mte_tagged(p->to);
+		}
+		set_tags(page_address(p->to), to_tag);
+
+		KUNIT_ASSERT_EQ(test, run(p), -EFAULT);
+		KUNIT_ASSERT_EQ(test, p->si.fixed, 1);
+		expect_untagged(test, p->to);
+	}
+	expect_source_unchanged(test, p);
+
+	/* No trace of the failures is left. */
+	p->si.pc = 0;
+	KUNIT_EXPECT_EQ(test, run(p), 0);
+	expect_copied(test, p);
+}
+
+static void mte_poisoned_tags(struct kunit *test)
+{
+	poisoned_tags(test, false);
+}
+
+static void mte_poisoned_tags_tagged_destination(struct kunit *test)
+{
+	poisoned_tags(test, true);
+}
+
+/* What must be fatal in the tags as well as in the data */
+static void mte_unclaimed_tags(struct kunit *test)
+{
+	struct pages *p = pages_init(test);
+
+	pages_trap(test, p);
+	p->si.pc = tag_load(test);
+
+	p->si.claim = -ENOENT;
+	run(p);
+	KUNIT_EXPECT_EQ(test, p->si.died, 1);
+	KUNIT_EXPECT_EQ(test, p->si.fixed, 0);
+
+	p->si.claim = 0;
+	p->si.fsc = ESR_ELx_FSC_FAULT + 3;
+	run(p);
+	KUNIT_EXPECT_EQ(test, p->si.died, 1);
+	KUNIT_EXPECT_EQ(test, p->si.fixed, 0);
+}
+
+static struct kunit_case mte_cases[] = {
+	KUNIT_CASE(mte_success),
+	KUNIT_CASE(mte_untagged_source),
+	KUNIT_CASE(mte_poisoned_data),
+	KUNIT_CASE(mte_poisoned_tags),
+	KUNIT_CASE(mte_poisoned_tags_tagged_destination),
+	KUNIT_CASE(mte_unclaimed_tags),
+	{}
+};
+
+static struct kunit_suite mte_suite = {
+	.name = "copy_mc_mte",
+	.test_cases = mte_cases,
+};
+kunit_test_suite(mte_suite);
+
+MODULE_DESCRIPTION("KUnit tests of MTE tags in copies from poisoned memory");
+MODULE_LICENSE("GPL");

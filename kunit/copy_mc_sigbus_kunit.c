@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who gets a SIGBUS when a copy in the kernel consumes poison, and what it says.
+ *
+ * Each case has a process of its own, which copies and then looks at what is
+ * pending on its way back to user mode.
+ */
+
+#include <kunit/test.h>
+#include <linux/irq_work.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/task_work.h>
+#include <linux/uaccess.h>
+
+#include <asm/copy_mc.h>
+#include <asm/traps.h>
+
+#include "sea_inject.h"
+
+#define LEN		64
+#define MCEERR_ADDR	0x123000UL
+
+struct process;
+
+struct scenario {
+	const char *name;
+	void (*act)(struct process *p);
+	unsigned int aborts;
+	int code;			/* the si_code expected, 0 for no SIGBUS */
+	enum { NO_ADDR, USER_ADDR, MCEERR } addr;
+	bool no_mm;
+	bool kthread;
+};
+
+struct process {
+	const struct scenario *s;
+	struct sea_inject kernel, user;
+	u8 buf[LEN];
+	unsigned int fixed;
+	unsigned int signals;
+	kernel_siginfo_t info;		/* the first signal's */
+};
+
+static void fail_copy(struct process *p, struct sea_inject *si)
+{
+	unsigned long left;
+
+	si->poison[0] = (struct sea_poison){ 0, 1 };
+	sea_inject_arm(si);
+	if (si == &p->user)
+		left = raw_copy_from_user(p->buf, (__force void __user *)si->trap, LEN);
+	else
+		left = copy_mc_to_kernel(p->buf, (void *)si->trap, LEN);
+	sea_inject_disarm(si);
+
+	p->fixed += left == LEN && si->fixed && !si->died;
+}
+
+static void fail_kernel_copy(struct process *p)
+{
+	fail_copy(p, &p->kernel);
+}
+
+static void fail_user_copy(struct process *p)
+{
+	fail_copy(p, &p->user);
+}
+
+static void fail_user_copy_fnv(struct process *p)
+{
+	p->user.fnv = true;
+	fail_copy(p, &p->user);
+}
+
+static void fail_copies(struct process *p)
+{
+	fail_copy(p, &p->kernel);
+	fail_copy(p, &p->user);
+	fail_copy(p, &p->kernel);
+}
+
+static void unclaimed_copy(struct process *p)
+{
+	p->kernel.claim = -ENOENT;
+	fail_copy(p, &p->kernel);
+}
+
+/* What memory_failure() does for the process that consumed the error */
+static void mceerr(struct callback_head *work)
+{
+	arm64_force_sig_mceerr(BUS_MCEERR_AR, MCEERR_ADDR, PAGE_SHIFT, "mceerr");
+}
+
+static struct callback_head mceerr_work = { .func = mceerr };
+
+static void queue_mceerr(void)
+{
+	task_work_add(current, &mceerr_work, TWA_RESUME);
+}
+
+static void mceerr_queued_by_claim(struct process *p)
+{
+	p->kernel.on_claim = queue_mceerr;
+	fail_copy(p, &p->kernel);
+}
+
+/* With interrupts disabled APEI's work comes later. */
+static void mceerr_queued_after_claim(struct process *p)
+{
+	unsigned long flags;
+
+	p->kernel.claim = -EINPROGRESS;
+	local_irq_save(flags);
+	fail_copy(p, &p->kernel);
+	local_irq_restore(flags);
+	queue_mceerr();
+}
+
+/* The fault path does not wait for the return to user mode. */
+static void mceerr_from_fault(struct process *p)
+{
+	fail_copy(p, &p->kernel);
+	mceerr(NULL);
+}
+
+static void fail_copy_as_worker(struct process *p)
+{
+	current->flags |= PF_USER_WORKER | PF_IO_WORKER;
+	fail_copy(p, &p->kernel);
+	current->flags &= ~(PF_USER_WORKER | PF_IO_WORKER);
+}
+
+struct irq_copy {
+	struct irq_work work;
+	struct process *p;
+	struct task_struct *victim;
+};
+
+static void copy_in_irq(struct irq_work *work)
+{
+	struct irq_copy *c = container_of(work, struct irq_copy, work);
+
+	if (current == c->victim && in_hardirq())
+		fail_copy(c->p, &c->p->kernel);
+}
+
+static void fail_copy_in_irq(struct process *p)
+{
+	struct irq_copy c = { .work = IRQ_WORK_INIT_HARD(copy_in_irq), .p = p,
+			      .victim = current };
+
+	preempt_disable();
+	irq_work_queue(&c.work);
+	while (irq_work_is_busy(&c.work))
+		cpu_relax();
+	preempt_enable();
+}
+
+static int child(void *data)
+{
+	struct process *p = data;
+	sigset_t not_sigbus;
+	kernel_siginfo_t info;
+	enum pid_type type;
+
+	p->s->act(p);
+
+	/* The way back to user mode */
+	task_work_run();
+
+	siginitsetinv(&not_sigbus, sigmask(SIGBUS));
+	spin_lock_irq(&current->sighand->siglock);
+	while (dequeue_signal(&not_sigbus, p->signals ? &info : &p->info, &type))
+		p->signals++;
+	spin_unlock_irq(&current->sighand->siglock);
+
+	if (!p->s->kthread)
+		do_exit(0);
+	return 0;
+}
+
+static int spawn(struct process *p)
+{
+	pid_t pid;
+
+	/* As call_usermodehelper_exec_sync(): without it there is no waiting. */
+	kernel_sigaction(SIGCHLD, SIG_DFL);
+	pid = user_mode_thread(child, p, CLONE_VM | SIGCHLD);
+	if (pid > 0)
+		kernel_wait(pid, NULL);
+	kernel_sigaction(SIGCHLD, SIG_IGN);
+
+	return pid < 0 ? pid : 0;
+}
+
+static const struct scenario fork_child = { .act = fail_kernel_copy };
+
+/* A child has nothing to do with what its parent has pending. */
+static void fork_with_sigbus_pending(struct process *p)
+{
+	struct process *c = kmemdup(p, sizeof(*p), GFP_KERNEL);
+
+	if (!c)
+		return;
+	c->s = &fork_child;
+	fail_copy(p, &p->kernel);
+	if (!spawn(c))
+		p->fixed += c->signals == 1;
+	kfree(c);
+}
+
+static const struct scenario scenarios[] = {
+	{ "kernel source", fail_kernel_copy, 1, BUS_OBJERR, NO_ADDR },
+	{ "user source", fail_user_copy, 1, BUS_OBJERR, USER_ADDR },
+	{ "user source, FnV", fail_user_copy_fnv, 1, BUS_OBJERR, NO_ADDR },
+	{ "several copies", fail_copies, 3, BUS_OBJERR, NO_ADDR },
+	{ "fork in between", fork_with_sigbus_pending, 2, BUS_OBJERR, NO_ADDR },
+	{ "memory_failure queued by claim", mceerr_queued_by_claim, 1, BUS_MCEERR_AR, MCEERR },
+	{ "memory_failure queued later", mceerr_queued_after_claim, 1, BUS_MCEERR_AR, MCEERR },
+	{ "fault path", mceerr_from_fault, 1, BUS_MCEERR_AR, MCEERR },
+	{ "not claimed", unclaimed_copy, 0 },
+	{ "kernel thread with mm", fail_kernel_copy, 1, .kthread = true },
+	{ "no mm", fail_kernel_copy, 1, .no_mm = true },
+	{ "io_uring worker", fail_copy_as_worker, 1 },
+	{ "interrupt", fail_copy_in_irq, 1 },
+};
+KUNIT_ARRAY_PARAM_DESC(scenario, scenarios, name);
+
+static void sigbus(struct kunit *test)
+{
+	const struct scenario *s = test->param_value;
+	struct process *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+	unsigned long addr = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p->s = s;
+	KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &p->kernel, LEN), 0);
+	if (!s->no_mm)
+		KUNIT_ASSERT_EQ(test, sea_inject_user(test, &p->user, LEN), 0);
+	p->kernel.fsc = ESR_ELx_FSC_EXTABT;
+	p->user.fsc = ESR_ELx_FSC_EXTABT;
+
+	if (s->kthread)
+		child(p);
+	else
+		KUNIT_ASSERT_EQ(test, spawn(p), 0);
+
+	KUNIT_EXPECT_EQ(test, p->fixed, s->aborts);
+	KUNIT_EXPECT_EQ(test, p->signals, !!s->code);
+	if (!p->signals)
+		return;
+
+	KUNIT_EXPECT_EQ(test, p->info.si_signo, SIGBUS);
+	KUNIT_EXPECT_EQ(test, p->info.si_code, s->code);
+	if (s->addr == USER_ADDR)
+		addr = p->user.trap;
+	else if (s->addr == MCEERR)
+		addr = MCEERR_ADDR;
+	KUNIT_EXPECT_EQ(test, (unsigned long)p->info.si_addr, addr);
+	if (s->addr == MCEERR)
+		KUNIT_EXPECT_EQ(test, p->info.si_addr_lsb, PAGE_SHIFT);
+}
+
+static struct kunit_case sigbus_cases[] = {
+	KUNIT_CASE_PARAM(sigbus, scenario_gen_params),
+	{}
+};
+
+static struct kunit_suite sigbus_suite = {
+	.name = "copy_mc_sigbus",
+	.test_cases = sigbus_cases,
+};
+kunit_test_suite(sigbus_suite);
+
+MODULE_DESCRIPTION("KUnit tests of SIGBUS after a copy from poisoned memory");
+MODULE_LICENSE("GPL");

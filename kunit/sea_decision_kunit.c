@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the kernel makes of a fault in kernel mode, for every type of exception
+ * table entry: the decision table, held against the real fault path.
+ */
+
+#include <kunit/test.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/vmalloc.h>
+
+#include <asm/asm-extable.h>
+
+#include "sea_inject.h"
+
+#define ESR_FETCH	((ESR_ELx_EC_DABT_CUR ^ ESR_ELx_EC_IABT_CUR) << ESR_ELx_EC_SHIFT)
+
+struct event {
+	const char *name;
+	unsigned int fsc;
+	unsigned long flip;
+	int claim;
+};
+
+/* The columns of the table, SEAs first */
+static const struct event events[] = {
+	{ "SEA, claimed", ESR_ELx_FSC_EXTABT, 0, 0 },
+	{ "SEA, -EINPROGRESS", ESR_ELx_FSC_EXTABT, 0, -EINPROGRESS },
+	{ "SEA, -ENOENT", ESR_ELx_FSC_EXTABT, 0, -ENOENT },
+	{ "SEA on a store", ESR_ELx_FSC_EXTABT, ESR_ELx_WNR, 0 },
+	{ "SEA on a fetch", ESR_ELx_FSC_EXTABT, ESR_FETCH, 0 },
+	{ "parity or ECC error", ESR_ELx_FSC_SECC, 0, 0 },
+	{ "SEA on a table walk", ESR_ELx_FSC_SEA_TTW(2), 0, 0 },
+	{ "ECC error on a table walk", ESR_ELx_FSC_SECC_TTW(2), 0, 0 },
+	{ "translation fault", ESR_ELx_FSC_FAULT + 3, 0, -ENOENT },
+	{ "permission fault", ESR_ELx_FSC_PERM + 3, 0, -ENOENT },
+	{ "tag check fault", ESR_ELx_FSC_MTE, 0, -ENOENT },
+};
+
+#define NR_SEAS	8
+
+/*
+ * f: continues at the fixup
+ * D: dies
+ * r: runs the instruction again (a tag check fault turns the checks off)
+ * And for a permission fault at a user address:
+ * O: dies because the instruction must not access user memory
+ */
+struct entry {
+	const char *name;
+	u64 (*stub)(const void *addr);
+	const char *load, *fixup;
+	const char *outcome;
+	char user_outcome;
+};
+
+#define STUB(name)								\
+	u64 sea_stub_##name(const void *addr);					\
+	extern const char sea_stub_##name##_load[], sea_stub_##name##_fixup[]
+#define ENTRY(name, outcome...)							\
+	{ #name, sea_stub_##name, sea_stub_##name##_load,			\
+	  sea_stub_##name##_fixup, outcome }
+
+STUB(none);
+STUB(uaccess);
+STUB(kaccess);
+STUB(zeropad);
+STUB(bpf);
+STUB(kload);
+#ifdef EX_TYPE_UACCESS_CPY
+STUB(cpy_from);
+STUB(cpy_to);
+#endif
+
+static const struct entry entries[] = {
+	ENTRY(none, "DDDDDDDDDDr", 'O'),
+	ENTRY(uaccess, "ffDfDfDDfff", 'f'),
+	ENTRY(kaccess, "DDDDDDDDfff", 'f'),
+	ENTRY(zeropad, "DDDDDDDDfff", 'f'),
+	ENTRY(bpf, "DDDDDDDDDDr", 'D'),			/* without a JIT */
+	ENTRY(kload, "ffDDDfDDDDr", 'O'),
+#ifdef EX_TYPE_UACCESS_CPY
+	ENTRY(cpy_from, "ffDDDfDDfff", 'f'),		/* loads user memory */
+	ENTRY(cpy_to, "ffDfDfDDDDr", 'O'),		/* loads kernel memory */
+#endif
+};
+
+KUNIT_DEFINE_ACTION_WRAPPER(free_data, vfree, const void *);
+
+struct decision {
+	const struct entry *entry;
+	const struct event *event;
+	char outcome;
+};
+
+static const void *decision_gen_params(const void *prev, char *desc)
+{
+	static struct decision d;
+	size_t i = prev ? (d.entry - entries) * ARRAY_SIZE(events) +
+			  (d.event - events) + 1 : 0;
+
+	if (i == ARRAY_SIZE(entries) * ARRAY_SIZE(events))
+		return NULL;
+
+	d.entry = &entries[i / ARRAY_SIZE(events)];
+	d.event = &events[i % ARRAY_SIZE(events)];
+	d.outcome = d.entry->outcome[d.event - events];
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s: %s", d.entry->name, d.event->name);
+	return &d;
+}
+
+/* The record says the same as the table: outcome, pc, registers, claims. */
+static void expect_outcome(struct kunit *test, const struct sea_inject *si,
+			   const struct entry *e, char outcome)
+{
+	struct pt_regs expected = si->before;
+
+	if (outcome == 'f') {
+		expected.pc = (unsigned long)e->fixup;
+		if (e->stub == sea_stub_uaccess || e->stub == sea_stub_kaccess) {
+			expected.regs[1] = -EFAULT;
+			expected.regs[2] = 0;
+		} else if (e->stub == sea_stub_zeropad) {
+			expected.regs[2] = 0x5a5a5a5a;
+		}
+	}
+
+	KUNIT_EXPECT_EQ(test, si->matches, 1);
+	KUNIT_EXPECT_EQ(test, si->fixed, outcome == 'f');
+	KUNIT_EXPECT_EQ(test, si->died > 0, outcome == 'D');
+	KUNIT_EXPECT_EQ(test, si->retried, outcome == 'r');
+	KUNIT_EXPECT_EQ(test, si->before.pc, (unsigned long)e->load);
+	KUNIT_EXPECT_MEMEQ(test, &si->after, &expected, sizeof(expected));
+}
+
+/*
+ * Run a stub whose load straddles the end of a vmalloc() area and the hole behind it,
+ * since the zeropad handler reads what is before the hole.
+ */
+static u64 run_stub(struct kunit *test, struct sea_inject *si,
+		    const struct entry *e)
+{
+	u8 *data;
+	u64 ret;
+
+	data = vmalloc(PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, data);
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, free_data, data), 0);
+	memset(data, 0x5a, PAGE_SIZE);
+
+	si->pc = (unsigned long)e->load;
+	si->trap = untagged_addr((unsigned long)data) + PAGE_SIZE;
+	si->size = PAGE_SIZE;
+	si->alias = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, si->alias);
+	memset(si->alias, 0xa5, PAGE_SIZE);
+
+	sea_inject_arm(si);
+	ret = e->stub(data + PAGE_SIZE - 4);
+	sea_inject_disarm(si);
+
+	return ret;
+}
+
+static void decision_outcome(struct kunit *test)
+{
+	const struct decision *d = test->param_value;
+	struct sea_inject si = {
+		.fsc = d->event->fsc,
+		.esr_flip = d->event->flip,
+		.claim = d->event->claim,
+	};
+	u64 ret;
+
+	if (d->entry->stub == sea_stub_bpf && IS_ENABLED(CONFIG_BPF_JIT))
+		kunit_skip(test, "needs a kernel without BPF_JIT");
+
+	ret = run_stub(test, &si, d->entry);
+
+	expect_outcome(test, &si, d->entry, d->outcome);
+	KUNIT_EXPECT_EQ(test, ret,
+			d->outcome == 'f' ? -1ULL : 0xa5a5a5a55a5a5a5aULL);
+
+	/* Claimed only if that can help */
+	KUNIT_EXPECT_EQ(test, si.claims,
+			d->event - events < NR_SEAS &&
+			(d->outcome == 'f' ||
+			 (d->event->claim == -ENOENT &&
+			  d->entry->outcome[0] == 'f')));
+}
+
+static const void *entry_gen_params(const void *prev, char *desc)
+{
+	const struct entry *e = prev ? (const struct entry *)prev + 1 : entries;
+
+	if (e == entries + ARRAY_SIZE(entries))
+		return NULL;
+
+	strscpy(desc, e->name, KUNIT_PARAM_DESC_SIZE);
+	return e;
+}
+
+/* May this instruction access user memory? */
+static void decision_user_access(struct kunit *test)
+{
+	static const char outside[] = "access to user memory outside uaccess routines";
+	const struct entry *e = test->param_value;
+	struct sea_inject si = {
+		.fsc = ESR_ELx_FSC_PERM + 3,
+		.claim = -ENOENT,
+	};
+
+	if (e->stub == sea_stub_bpf && IS_ENABLED(CONFIG_BPF_JIT))
+		kunit_skip(test, "needs a kernel without BPF_JIT");
+
+	/* An address space with nothing at this address */
+	KUNIT_ASSERT_NE(test, kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ,
+					    MAP_ANONYMOUS | MAP_PRIVATE, 0), 0);
+	si.far = PAGE_SIZE;
+
+	run_stub(test, &si, e);
+
+	expect_outcome(test, &si, e, e->user_outcome == 'O' ? 'D' : e->user_outcome);
+	KUNIT_EXPECT_EQ(test, si.claims, 0);
+	if (si.died)
+		KUNIT_EXPECT_EQ(test, !strcmp(si.msg, outside),
+				e->user_outcome == 'O');
+}
+
+static struct kunit_case decision_cases[] = {
+	KUNIT_CASE_PARAM(decision_outcome, decision_gen_params),
+	KUNIT_CASE_PARAM(decision_user_access, entry_gen_params),
+	{}
+};
+
+static struct kunit_suite decision_suite = {
+	.name = "sea_decision",
+	.test_cases = decision_cases,
+};
+kunit_test_suite(decision_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the decision on a fault in kernel mode");
+MODULE_LICENSE("GPL");

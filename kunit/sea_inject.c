@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The simulator behind the hook in arch/arm64/mm/fault.c; see sea_inject.h.
+ */
+
+#include <kunit/resource.h>
+#include <kunit/test.h>
+#include <linux/bitfield.h>
+#include <linux/extable.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/set_memory.h>
+#include <linux/spinlock.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <asm/exception.h>
+#include <asm/insn.h>
+#include <asm/mte.h>
+#include <asm/sea_inject.h>
+#include <asm/tlbflush.h>
+
+#include "sea_inject.h"
+
+/* Tasks that have an injection armed. Only a task itself changes its slot. */
+static struct {
+	struct task_struct *task;
+	struct sea_inject *si;
+} armed[8];
+static DEFINE_SPINLOCK(armed_lock);
+
+/**
+ * sea_inject_arm() - from now on inject into the current task
+ * @si: where, when and what; its record is reset
+ *
+ * Does not sleep. Aborts taken by other tasks and in user mode are not touched.
+ */
+void sea_inject_arm(struct sea_inject *si)
+{
+	unsigned long flags;
+	int i;
+
+	memset(&si->accesses, 0, sizeof(*si) - offsetof(struct sea_inject, accesses));
+
+	spin_lock_irqsave(&armed_lock, flags);
+	for (i = 0; i < ARRAY_SIZE(armed) && armed[i].task; i++)
+		WARN_ON_ONCE(armed[i].task == current);
+	if (!WARN_ON_ONCE(i == ARRAY_SIZE(armed))) {
+		armed[i].si = si;
+		WRITE_ONCE(armed[i].task, current);
+	}
+	spin_unlock_irqrestore(&armed_lock, flags);
+}
+
+/**
+ * sea_inject_disarm() - end what sea_inject_arm() began
+ * @si: the injection, armed by the current task
+ *
+ * Does not sleep. The record stays valid. A later access to the trapping memory is a
+ * real fault.
+ */
+void sea_inject_disarm(struct sea_inject *si)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(armed); i++)
+		if (armed[i].task == current)
+			WRITE_ONCE(armed[i].task, NULL);
+}
+
+static struct sea_inject *sea_inject_current(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(armed); i++)
+		if (READ_ONCE(armed[i].task) == current)
+			return armed[i].si;
+
+	return NULL;
+}
+
+/* What a load or store does. A pair is one access of twice the size. */
+struct access {
+	unsigned long addr;
+	size_t size;
+	bool tags;
+	bool store;
+	unsigned int rt, rt2, rn;
+	unsigned int nregs;
+	unsigned long wback;		/* what to add to rn */
+};
+
+static unsigned long base_reg(const struct pt_regs *regs, unsigned int r)
+{
+	return r == 31 ? regs->sp : pt_regs_read_reg(regs, r);
+}
+
+/*
+ * Arm ARM, "Loads and Stores" encodings: the general purpose forms that copy
+ * routines use. Loads and stores differ in one bit.
+ */
+static bool decode_regs(u32 insn, const struct pt_regs *regs, struct access *a)
+{
+	unsigned int scale = insn >> 30;
+	bool pair = false;
+	bool post = false;
+	bool pre = false;
+	long imm;
+
+	if ((insn & 0x3e000000) == 0x28000000) {		/* LDP, LDNP */
+		if (scale & 1)
+			return false;				/* LDPSW */
+		scale = 2 + scale / 2;
+		imm = sign_extend64(FIELD_GET(GENMASK(21, 15), insn), 6) << scale;
+		post = FIELD_GET(GENMASK(24, 23), insn) == 1;
+		pre = FIELD_GET(GENMASK(24, 23), insn) == 3;
+		pair = true;
+	} else if ((insn & 0x3f200000) == 0x38000000) {		/* 9 bit offset */
+		imm = sign_extend64(FIELD_GET(GENMASK(20, 12), insn), 8);
+		post = FIELD_GET(GENMASK(11, 10), insn) == 1;
+		pre = FIELD_GET(GENMASK(11, 10), insn) == 3;
+	} else if ((insn & 0x3f000000) == 0x39000000) {		/* 12 bit offset */
+		imm = FIELD_GET(GENMASK(21, 10), insn) << scale;
+	} else {
+		return false;
+	}
+
+	if (!pair && insn & BIT(23))
+		return false;					/* sign extending */
+
+	a->tags = false;
+	a->store = !(insn & BIT(22));
+	a->rt = FIELD_GET(GENMASK(4, 0), insn);
+	a->rn = FIELD_GET(GENMASK(9, 5), insn);
+	a->rt2 = FIELD_GET(GENMASK(14, 10), insn);
+	a->nregs = pair ? 2 : 1;
+	a->size = BIT(scale) * a->nregs;
+	a->addr = base_reg(regs, a->rn) + (post ? 0 : imm);
+	a->wback = post || pre ? imm : 0;
+	return true;
+}
+
+static bool decode_tags(u32 insn, const struct pt_regs *regs, struct access *a)
+{
+	if ((insn & 0xfffffc00) != 0xd9e00000)			/* LDGM */
+		return false;
+
+	*a = (struct access) {
+		.tags = true,
+		.rt = FIELD_GET(GENMASK(4, 0), insn),
+		.rn = FIELD_GET(GENMASK(9, 5), insn),
+		.nregs = 1,
+		.size = 1,
+	};
+	a->addr = base_reg(regs, a->rn);
+	return true;
+}
+
+static u8 *sea_byte(struct sea_inject *si, unsigned long addr)
+{
+	size_t offset = untagged_addr(addr) - si->trap;
+
+	return offset < si->size ? si->alias + offset : (u8 *)addr;
+}
+
+static void do_regs(struct sea_inject *si, struct access *a,
+		    struct pt_regs *regs)
+{
+	size_t size = a->size / a->nregs;
+	unsigned int i, j, r;
+
+	for (i = 0; i < a->nregs; i++) {
+		u64 val = 0;
+
+		r = i ? a->rt2 : a->rt;
+		if (a->store)
+			val = pt_regs_read_reg(regs, r);
+		for (j = 0; j < size; j++) {
+			u8 *p = sea_byte(si, a->addr + i * size + j);
+
+			if (a->store)
+				*p = val >> (8 * j);
+			else
+				val |= (u64)*p << (8 * j);
+		}
+		if (!a->store)
+			pt_regs_write_reg(regs, r, val);
+	}
+
+	if (a->rn == 31)
+		regs->sp += a->wback;
+	else if (a->wback)
+		regs->regs[a->rn] += a->wback;
+	regs->pc += AARCH64_INSN_SIZE;
+}
+
+static void do_tags(struct sea_inject *si, struct access *a,
+		    struct pt_regs *regs)
+{
+	u64 tags = 0;
+
+	asm volatile(".arch_extension memtag\n\tldgm %0, [%1]"
+		     : "=r" (tags) : "r" (sea_byte(si, a->addr)));
+	pt_regs_write_reg(regs, a->rt, tags);
+	regs->pc += AARCH64_INSN_SIZE;
+}
+
+static size_t sea_first_poison(const struct sea_inject *si, unsigned long addr,
+			       size_t size)
+{
+	size_t offset = untagged_addr(addr) - si->trap;
+	size_t first = size;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(si->poison); i++) {
+		const struct sea_poison *p = &si->poison[i];
+
+		if (offset >= p->offset + p->len || p->offset >= offset + size)
+			continue;
+		first = min(first, max(p->offset, offset) - offset);
+	}
+	return first;
+}
+
+/* How many of the bytes at @addr can be accessed before an abort is due */
+static size_t sea_good_bytes(const struct sea_inject *si, unsigned long pc,
+			     unsigned long addr, size_t size)
+{
+	if (si->pc && si->pc != pc)
+		return size;
+	if (!si->poison[0].len && !si->poison[1].len)
+		return si->pc ? 0 : size;
+
+	return sea_first_poison(si, addr, size);
+}
+
+/*
+ * An access at @addr: if it is one to abort, let the kernel handle the abort.
+ * Returns false if the access is to be made good instead.
+ */
+static bool sea_abort(struct sea_inject *si, struct pt_regs *regs,
+		      unsigned long esr, unsigned long addr, size_t size)
+{
+	si->accesses++;
+	if (sea_good_bytes(si, regs->pc, addr, size) == size)
+		return false;
+	if (++si->matches < si->nth || si->died || si->retried)
+		return false;
+
+	esr &= ~ESR_ELx_FSC;
+	esr |= si->fsc;
+	if (si->fnv)
+		esr |= ESR_ELx_FnV;
+	si->esr = esr ^ si->esr_flip;
+	si->fault = si->fnv ? 0 : si->far ?: addr;
+	si->before = *regs;
+	do_mem_abort(si->fault, si->esr, regs);
+	si->after = *regs;
+
+	if (si->died)
+		return false;
+	if (regs->pc == si->before.pc) {
+		si->retried++;
+		return false;
+	}
+	si->fixed++;
+	return true;
+}
+
+static bool load_or_store(struct sea_inject *si, struct pt_regs *regs,
+			  unsigned long esr, u32 insn)
+{
+	struct access a;
+
+	if (!decode_regs(insn, regs, &a) && !decode_tags(insn, regs, &a))
+		return false;
+
+	if (sea_abort(si, regs, esr, a.addr, a.size))
+		return true;
+
+	if (a.tags)
+		do_tags(si, &a, regs);
+	else
+		do_regs(si, &a, regs);
+	return true;
+}
+
+static bool is_cpy(u32 insn)
+{
+	return (insn & 0xfb200c00) == 0x19000400;
+}
+
+/* One of the addresses may be in user space, the other one is not. */
+static bool sea_memcpy(struct sea_inject *si, unsigned long to,
+		       unsigned long from, size_t n)
+{
+	void *dst = sea_byte(si, to);
+	void *src = sea_byte(si, from);
+
+	if (is_ttbr0_addr((unsigned long)dst))
+		return !__copy_to_user_inatomic((__force void __user *)dst, src, n);
+	if (is_ttbr0_addr((unsigned long)src))
+		return !__copy_from_user_inatomic(dst, (__force void __user *)src, n);
+	memcpy(dst, src, n);
+	return true;
+}
+
+/*
+ * Arm ARM, "Memory Copy and Memory Set instructions". The registers tell what is
+ * left, in one of two formats once the prologue is done: Option A (PSTATE.C
+ * clear) has both addresses at the end and counts up to 0, Option B goes on as the
+ * prologue began. Run all three instructions, as the CPU may not take over in a
+ * format that is not its own.
+ */
+static bool run_cpy(struct sea_inject *si, struct pt_regs *regs,
+		    unsigned long esr, u32 insn)
+{
+	bool store = esr & ESR_ELx_WNR;
+
+	do {
+		u64 *to = &regs->regs[FIELD_GET(GENMASK(4, 0), insn)];
+		u64 *left = &regs->regs[FIELD_GET(GENMASK(9, 5), insn)];
+		u64 *from = &regs->regs[FIELD_GET(GENMASK(20, 16), insn)];
+		unsigned int stage = FIELD_GET(GENMASK(23, 22), insn);
+		bool option_a = stage && !(regs->pstate & PSR_C_BIT);
+		u64 end = option_a ? 0 : *left;
+		size_t todo = option_a ? -*left : *left;
+		size_t keep = 0;
+
+		/* An arbitrary split, which leaves something to each. */
+		if (stage == 0)
+			keep = todo - min(todo, 16);
+		else if (stage == 1)
+			keep = todo % 64;
+
+		while (todo > keep) {
+			unsigned long src = option_a ? *from + *left : *from;
+			unsigned long dst = option_a ? *to + *left : *to;
+			unsigned long addr = store ? dst : src;
+			size_t n = sea_good_bytes(si, regs->pc, addr, todo - keep);
+
+			if (!n) {
+				if (sea_abort(si, regs, esr, addr, 1))
+					return true;
+				n = 1;
+			}
+			if (!sea_memcpy(si, dst, src, n))
+				return false;
+
+			todo -= n;
+			if (option_a) {
+				*left += n;
+			} else {
+				*to += n;
+				*from += n;
+				*left -= n;
+			}
+		}
+
+		if (stage == 0) {
+			regs->pstate &= ~(PSR_N_BIT | PSR_Z_BIT | PSR_C_BIT | PSR_V_BIT);
+			if (si->cpy_option_b) {
+				regs->pstate |= PSR_C_BIT;
+			} else {
+				*to += *left;
+				*from += *left;
+				*left = -*left;
+			}
+		}
+		regs->pc += AARCH64_INSN_SIZE;
+		if (stage == 2)
+			return true;
+	} while (!aarch64_insn_read((void *)regs->pc, &insn) && is_cpy(insn));
+
+	return false;
+}
+
+/* The hook at the entry of do_mem_abort(). True: nothing is left to do. */
+bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
+{
+	struct sea_inject *si = sea_inject_current();
+	bool done = false;
+	u32 insn;
+
+	if (!si || si->busy || user_mode(regs) ||
+	    ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR ||
+	    !esr_fsc_is_translation_fault(esr) ||
+	    untagged_addr(far) - si->trap >= si->size)
+		return false;
+
+	si->busy = true;
+	if (!aarch64_insn_read((void *)regs->pc, &insn))
+		done = is_cpy(insn) ? run_cpy(si, regs, esr, insn) :
+				      load_or_store(si, regs, esr, insn);
+	si->busy = false;
+
+	if (!done)
+		pr_err("no simulation of the access at %pS\n", (void *)regs->pc);
+	return done;
+}
+
+/* The hook where a kernel fault becomes fatal. True: the machine lives on. */
+bool sea_inject_dies(const char *msg)
+{
+	struct sea_inject *si = sea_inject_current();
+
+	if (!si || !si->busy)
+		return false;
+
+	/* The first reason is the one that would have been seen. */
+	if (!si->died++)
+		si->msg = msg;
+	return true;
+}
+
+/* The hook in place of the question to APEI. */
+int sea_inject_claim(struct pt_regs *regs)
+{
+	struct sea_inject *si = sea_inject_current();
+
+	if (!si || !si->busy)
+		return apei_claim_sea(regs);
+
+	si->claims++;
+	if (si->on_claim)
+		si->on_claim();
+	return si->claim;
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(free_trap, free_vm_area, struct vm_struct *);
+
+/**
+ * sea_inject_alloc() - make trapping kernel memory
+ * @test: the test it lives as long as
+ * @si: where to put its address, alias and size
+ * @size: in bytes
+ *
+ * May sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int sea_inject_alloc(struct kunit *test, struct sea_inject *si, size_t size)
+{
+	struct vm_struct *area = get_vm_area(size, VM_MAP);
+
+	if (!area)
+		return -ENOMEM;
+	if (kunit_add_action_or_reset(test, free_trap, area))
+		return -ENOMEM;
+
+	si->trap = untagged_addr((unsigned long)area->addr);
+	si->size = size;
+	si->alias = kunit_kzalloc(test, size, GFP_KERNEL);
+	return si->alias ? 0 : -ENOMEM;
+}
+
+/**
+ * sea_inject_user() - make trapping user memory
+ * @test: the test it lives as long as
+ * @si: where to put its address, alias and size
+ * @size: in bytes
+ *
+ * Gives the current kthread an address space, if it has none. May sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int sea_inject_user(struct kunit *test, struct sea_inject *si, size_t size)
+{
+	si->trap = kunit_vm_mmap(test, NULL, 0, size, PROT_READ | PROT_WRITE,
+				 MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	if (!si->trap || IS_ERR_VALUE(si->trap))
+		return -ENOMEM;
+
+	si->size = size;
+	si->alias = kunit_kzalloc(test, size, GFP_KERNEL);
+	return si->alias ? 0 : -ENOMEM;
+}
+
+static void restore_page(void *addr)
+{
+	struct page *page = vmalloc_to_page(addr);
+
+	set_direct_map_default_noflush(page);
+	vunmap(addr);
+}
+
+/**
+ * sea_inject_page() - make the linear map of a page trap
+ * @test: the test for as long as which it does
+ * @si: where to put its address, alias and size
+ * @page: the page
+ *
+ * May sleep.
+ *
+ * Return: 0, -ENOMEM, or -EOPNOTSUPP where the linear map has no pages of its
+ * own (rodata=off).
+ */
+int sea_inject_page(struct kunit *test, struct sea_inject *si,
+		    struct page *page)
+{
+	unsigned long addr = untagged_addr((unsigned long)page_address(page));
+
+	if (!can_set_direct_map())
+		return -EOPNOTSUPP;
+
+	/* Tagged, as the linear map is */
+	si->alias = vmap(&page, 1, VM_MAP, pgprot_tagged(PAGE_KERNEL));
+	if (!si->alias)
+		return -ENOMEM;
+	if (kunit_add_action_or_reset(test, restore_page, si->alias))
+		return -ENOMEM;
+
+	si->trap = addr;
+	si->size = PAGE_SIZE;
+	set_direct_map_invalid_noflush(page);
+	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+	return 0;
+}
+
+extern const struct exception_table_entry __start___ex_table[];
+extern const struct exception_table_entry __stop___ex_table[];
+
+/**
+ * sea_next_extable() - walk the exception table entries of a range
+ * @start: address of the first instruction
+ * @end: address behind the last one
+ * @prev: the entry to start behind, or NULL for the first
+ *
+ * Does not sleep.
+ *
+ * Return: the next entry, NULL if there is none.
+ */
+const struct exception_table_entry *
+sea_next_extable(unsigned long start, unsigned long end,
+		 const struct exception_table_entry *prev)
+{
+	const struct exception_table_entry *ex;
+
+	for (ex = prev ? prev + 1 : __start___ex_table; ex < __stop___ex_table; ex++)
+		if (sea_extable_insn(ex) >= start && sea_extable_insn(ex) < end)
+			return ex;
+
+	return NULL;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Simulated synchronous external aborts, for the suites in this directory.
+ *
+ * The source of a copy is put at addresses where nothing is mapped. Each access
+ * there takes a translation fault; the hook in do_mem_abort() either lets the
+ * access happen, on an alias of the memory, or turns the fault into the abort that was
+ * asked for and sends it down the real path. Nothing is patched and no other task is
+ * affected, which makes an injection cheap enough for sweeps of millions.
+ */
+#ifndef KUNIT_SEA_INJECT_H
+#define KUNIT_SEA_INJECT_H
+
+#include <linux/extable.h>
+#include <linux/types.h>
+
+#include <asm/esr.h>
+#include <asm/ptrace.h>
+
+struct kunit;
+struct page;
+
+/**
+ * struct sea_poison - a range of bytes that counts as poisoned
+ * @offset: from the start of the trapping memory, in bytes
+ * @len: in bytes; 0 for no range
+ */
+struct sea_poison {
+	size_t offset;
+	size_t len;
+};
+
+/**
+ * struct sea_inject - an abort to simulate, and what came of it
+ * @trap: first address of the trapping memory
+ * @alias: the same memory, mapped
+ * @size: of the trapping memory, in bytes
+ *
+ * When to abort. With neither @pc nor @poison no access does.
+ * @pc: address of the instruction to abort at; 0 for any
+ * @poison: abort only accesses that touch one of these; no range, any access
+ * @nth: abort at the nth such access and all that follow; 0 and 1 mean all
+ *
+ * The abort.
+ * @fsc: fault status code, an ESR_ELx_FSC_* value, of any kind of fault
+ * @fnv: FAR_EL1 not valid
+ * @esr_flip: bits to flip in the syndrome, e.g. ESR_ELx_WNR
+ * @far: report this address instead of the accessed one, unless 0
+ * @claim: APEI's answer
+ * @on_claim: called while APEI is asked, unless NULL
+ * @cpy_option_b: the format in which CPYFP and CPYP leave the registers
+ *
+ * The record.
+ * @accesses: number of accesses to the trapping memory
+ * @matches: number of those that met the condition, aborted or not
+ * @fixed: number of aborts that continued at a fixup
+ * @died: 1 after an abort that would have been fatal. The access is then made
+ *	good and the rest of the copy runs without aborts.
+ * @retried: likewise, for one after which the instruction would run again
+ * @claims: how often APEI was asked
+ * @esr: syndrome of the last abort
+ * @fault: fault address of the last abort
+ * @msg: why the last fatal abort was fatal, in the fault path's words
+ * @before: registers at the last abort
+ * @after: registers it continued with
+ */
+struct sea_inject {
+	unsigned long trap;
+	u8 *alias;
+	size_t size;
+
+	unsigned long pc;
+	struct sea_poison poison[2];
+	unsigned int nth;
+
+	unsigned int fsc;
+	bool fnv;
+	unsigned long esr_flip;
+	unsigned long far;
+	int claim;
+	void (*on_claim)(void);
+	bool cpy_option_b;
+
+	unsigned int accesses;
+	unsigned int matches;
+	unsigned int fixed;
+	unsigned int died;
+	unsigned int retried;
+	unsigned int claims;
+	unsigned long esr;
+	unsigned long fault;
+	const char *msg;
+	struct pt_regs before;
+	struct pt_regs after;
+
+	/* private: */
+	bool busy;
+};
+
+void sea_inject_arm(struct sea_inject *si);
+void sea_inject_disarm(struct sea_inject *si);
+
+int sea_inject_alloc(struct kunit *test, struct sea_inject *si, size_t size);
+int sea_inject_user(struct kunit *test, struct sea_inject *si, size_t size);
+int sea_inject_page(struct kunit *test, struct sea_inject *si,
+		    struct page *page);
+
+static inline unsigned long
+sea_extable_insn(const struct exception_table_entry *ex)
+{
+	return (unsigned long)&ex->insn + ex->insn;
+}
+
+static inline unsigned long
+sea_extable_fixup(const struct exception_table_entry *ex)
+{
+	return (unsigned long)&ex->fixup + ex->fixup;
+}
+
+const struct exception_table_entry *
+sea_next_extable(unsigned long start, unsigned long end,
+		 const struct exception_table_entry *prev);
+
+#endif /* KUNIT_SEA_INJECT_H */
