@@ -53,10 +53,34 @@ def apt_error(stderr):
 
 # -- the machine's own packages ----------------------------------------------------------
 
+# What each job needs: a command, or a file; and the package that has it.  A command
+# that is there counts, wherever it came from.
+TREE = {"git": "git", "tar": "tar", "xz": "xz-utils"}
+BUILD = {
+    "make": "make", "gcc": "gcc", "/usr/include/stdio.h": "libc6-dev", "flex": "flex",
+    "bison": "bison", "bc": "bc", "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "/usr/include/openssl/opensslv.h": "libssl-dev", "/usr/include/libelf.h": "libelf-dev",
+}
+QEMU = {"qemu-system-aarch64": "qemu-system-arm"}
+TESTS = {
+    "sparse": "sparse", "perl": "perl", "depmod": "kmod",
+    "powerpc64le-linux-gnu-gcc": "gcc-powerpc64le-linux-gnu",
+}
+# An x86 machine's own compiler is the one for x86.
+if os.uname().machine != "x86_64":
+    TESTS["x86_64-linux-gnu-gcc"] = "gcc-x86-64-linux-gnu"
 
-def install(names, may_install):
-    """Has the machine's packages of these names installed."""
-    missing = [n for n in names if not version_of(n)]
+
+def need(may_install, *tables):
+    """Has installed what these tables list."""
+    wanted = {k: v for table in tables for k, v in table.items()}
+    missing = [v for k, v in wanted.items()
+               if not (os.path.exists(k) if k.startswith("/") else shutil.which(k))]
+    install(sorted(set(missing)), may_install)
+
+
+def install(missing, may_install):
+    """Installs packages of the machine's release."""
     if not missing:
         return
     line = f"apt-get install --no-install-recommends {' '.join(missing)}"
@@ -105,8 +129,8 @@ class Private:
         for key, value in (
                 ("Dir::Etc::sourcelist", f"{self.top}/sources.list"),
                 ("Dir::Etc::sourceparts", "-"),
-                ("Dir::Etc::preferences", "-"),
-                ("Dir::Etc::preferencesparts", "-"),
+                ("Dir::Etc::preferences", "/dev/null"),
+                ("Dir::Etc::preferencesparts", f"{self.top}/none"),
                 ("Dir::State::lists", f"{self.top}/lists"),
                 ("Dir::Cache", f"{self.top}/cache"),
                 # Files of root's build directory, which apt's own user may not read.
@@ -125,7 +149,7 @@ class Private:
         if with_lists and time.time() - os.path.getmtime(stamp) < LISTS_AGE:
             return
         uri = mirror()
-        for d in ("lists/partial", "cache/archives/partial"):
+        for d in ("lists/partial", "cache/archives/partial", "none"):
             os.makedirs(f"{self.top}/{d}", exist_ok=True)
         with open(f"{self.top}/sources.list", "w", encoding="ascii") as f:
             f.writelines(f"deb [signed-by={KEYRING}] {uri} {s} main\n" for s in self.suites)
@@ -210,5 +234,68 @@ def kernel_source(version, build_dir, may_install):
     return tarball, f"{package} {full}"
 
 
-def quoted(cmd):
-    return " ".join(shlex.quote(c) for c in cmd)
+# -- QEMU --------------------------------------------------------------------------------
+
+QEMU_MTE = (7, 0)       # the first with memory tags for the kernel, as we use them
+QEMU_MOPS = (8, 2)      # the first with FEAT_MOPS in -cpu max
+
+
+def qemu_version(binary):
+    """(10, 0, 2), or None if that is no QEMU that runs."""
+    m = re.match(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)", run(binary, "--version")[1])
+    return tuple(int(n) for n in m.groups()) if m else None
+
+
+def private_qemu(build_dir):
+    """A QEMU with MOPS from the release's backports; nothing of it is installed."""
+    top = os.path.join(build_dir, "qemu-10")
+    wrapper = os.path.join(top, "bin/qemu-system-aarch64")
+    if (qemu_version(wrapper) or (0,)) >= QEMU_MOPS:
+        return wrapper
+    backports = f"{release()}-backports"
+    private = Private(build_dir, [release(), backports])
+    private.update()
+    # What it takes on this machine: apt knows, and only tells.
+    code, text, err = private.apt("apt-get", "-s", "--no-install-recommends", "install",
+                                  f"qemu-system-arm/{backports}")
+    packages = [f"{m[1]}={m[2]}" for m in
+                re.finditer(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", text, re.M)]
+    if code or not packages:
+        raise Unavailable(f"qemu-system-arm of {backports} cannot be had: {apt_error(err)}")
+    ui.step(f"fetching {packages[0]}")
+    shutil.rmtree(top, ignore_errors=True)
+    private.unpack(packages, top)
+    os.mkdir(os.path.dirname(wrapper))
+    lib = (glob.glob(f"{top}/usr/lib/*-linux-gnu") or [f"{top}/usr/lib"])[0]
+    with open(wrapper, "w", encoding="utf-8") as f:
+        f.write("#!/bin/sh\n"
+                f"export LD_LIBRARY_PATH={shlex.quote(lib)} QEMU_MODULE_DIR={shlex.quote(lib)}/qemu\n"
+                f"exec {shlex.quote(top)}/usr/bin/qemu-system-aarch64 "
+                f'-L {shlex.quote(top)}/usr/share/qemu "$@"\n')
+    os.chmod(wrapper, 0o755)
+    if not qemu_version(wrapper):
+        raise Unavailable(f"{wrapper}: does not run: {apt_error(run(wrapper, '--version')[2])}")
+    return wrapper
+
+
+def qemu(args, wants_mops):
+    """The QEMU to use, and its version."""
+    if args.qemu:
+        binary = shutil.which(args.qemu)
+        if not binary:
+            raise Fail(f"--qemu {args.qemu}: no such program; give a qemu-system-aarch64")
+    else:
+        need(not args.no_install, QEMU)
+        binary = shutil.which("qemu-system-aarch64")
+        if wants_mops and (qemu_version(binary) or (0,)) < QEMU_MOPS:
+            try:
+                binary = private_qemu(os.path.abspath(args.build_dir))
+            except Unavailable as e:
+                ui.note(f"no QEMU with MOPS: {e}; going on without MOPS")
+    version = qemu_version(binary)
+    if not version:
+        raise Fail(f"{binary}: is no QEMU that runs here; install qemu-system-arm or give --qemu")
+    if version < QEMU_MTE:
+        raise Fail(f"{binary}: QEMU {'.'.join(map(str, version))} is too old, "
+                   f"{'.'.join(map(str, QEMU_MTE))} is needed for MTE; give a newer one with --qemu")
+    return os.path.abspath(binary), version
