@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether a run was good, which takes more than kunit.py's exit code.
+
+kunit.py passes a run that oopsed while every case passed, one whose suite never
+started, and one that skipped what it should have run.
+"""
+
+import dataclasses
+import fnmatch
+import glob
+import os
+import re
+
+# Never in a good run's log.
+BAD_TEXT = re.compile(
+    r"\bBUG:|\bWARNING:|\bOops\b|Internal error|Unable to handle kernel|Kernel panic|"
+    r"possible circular locking|possible recursive locking|possible irq lock inversion|"
+    r"inconsistent lock state|inconsistent \{|bad unlock balance|held lock freed|"
+    r"lock held when returning to user|suspicious RCU usage|INFO: task .* blocked|"
+    r"INFO: rcu|rcu: INFO|soft lockup|hard LOCKUP|KASAN:|KCSAN:|KFENCE:|UBSAN:|Call trace:|"
+    r"DEBUG_LOCKS_WARN_ON|refcount_t:|list_(?:add|del) corruption|Bad page state|"
+    r"SError Interrupt|------------\[ cut here \]")
+
+# What a case may lack, as in "needs MTE" or "needs a kernel without BPF_JIT", and how to
+# tell whether a run has it: a line of the log, or a symbol of the configuration.
+LOG_FEATURES = {
+    "MTE": "CPU features: detected: Memory Tagging Extension",
+    "MOPS": "CPU features: detected: Memory Copy and Memory Set instructions",
+}
+CONFIG_FEATURES = {
+    "KASAN": "CONFIG_KASAN", "KASAN_HW_TAGS": "CONFIG_KASAN_HW_TAGS",
+    "GHES": "CONFIG_ACPI_APEI_GHES", "HUGETLB": "CONFIG_HUGETLB_PAGE",
+    "THP": "CONFIG_TRANSPARENT_HUGEPAGE", "KSM": "CONFIG_KSM", "BPF_JIT": "CONFIG_BPF_JIT",
+    "MEMORY_FAILURE": "CONFIG_MEMORY_FAILURE", "IO_URING": "CONFIG_IO_URING",
+    "RODATA_FULL": "CONFIG_RODATA_FULL_DEFAULT_ENABLED",
+}
+
+_TIME = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
+_RESULT = re.compile(r"^( *)(not ok|ok) \d+ (?:- )?(.*?)(?:\s+# SKIP ?(.*))?$")
+_PLAN = re.compile(r"^( *)1\.\.(\d+)$")
+_SUBTEST = re.compile(r"^( *)# Subtest: (.*)$")
+
+SUITE, CASE, PARAM = 0, 4, 8    # how far each kind of result is indented
+
+
+@dataclasses.dataclass
+class Result:
+    name: str
+    status: str             # passed, failed, skipped
+    reason: str = ""        # why skipped
+    said: tuple = ()        # what the log has on a failed one
+
+
+@dataclasses.dataclass
+class Suite:
+    name: str
+    planned: int = 0
+    cases: int = 0          # a case with parameters is one
+    finished: bool = False
+    results: list = dataclasses.field(default_factory=list)
+
+    def count(self, status):
+        return sum(r.status == status for r in self.results)
+
+
+class Log:
+    """Reads a kernel's log, line by line: the suites and what they had to say."""
+
+    def __init__(self):
+        self.suites, self.started = [], False
+        self._params, self._said = [], []
+
+    def feed(self, line):
+        """Returns the suite that this line ends, if it does."""
+        line = _TIME.sub("", line.rstrip())
+        if line == "KTAP version 1":
+            self.started = True
+        elif m := _SUBTEST.match(line):
+            if len(m[1]) == CASE:
+                self.suites.append(Suite(m[2]))
+                self._params, self._said = [], []
+        elif m := _PLAN.match(line):
+            if len(m[1]) == CASE and self.suites:
+                self.suites[-1].planned = int(m[2])
+        elif (m := _RESULT.match(line)) and self.started:
+            return self._result(len(m[1]), *m.groups()[1:])
+        elif line:
+            self._said.append(line.strip())
+        return None
+
+    def _result(self, depth, ok, name, reason):
+        status = "failed" if ok == "not ok" else "passed" if reason is None else "skipped"
+        result = Result(name, status, reason or "",
+                        tuple(self._said[-12:]) if status == "failed" else ())
+        if depth == SUITE:
+            if not self.suites or self.suites[-1].finished or self.suites[-1].name != name:
+                self.suites.append(Suite(name))     # it never came to its first case
+            suite = self.suites[-1]
+            suite.finished = True
+            if not suite.results or status == "failed" and not suite.count("failed"):
+                suite.results.append(result)
+            return suite
+        if depth == PARAM:
+            self._params.append(result)
+        elif depth == CASE and self.suites:
+            suite = self.suites[-1]
+            suite.cases += 1
+            leaves = [dataclasses.replace(p, name=f"{name}[{p.name}]") for p in self._params]
+            if not leaves or status == "failed" and all(p.status != "failed" for p in leaves):
+                leaves.append(result)
+            suite.results += leaves
+            self._params = []
+        self._said = []
+        return None
+
+
+def repo_suites(repo):
+    """The names of the suites in the repository's sources."""
+    names = []
+    for path in sorted(glob.glob(os.path.join(repo, "kunit", "*_kunit.c"))):
+        with open(path, encoding="utf-8") as f:
+            for body in re.findall(r"struct kunit_suite \w+ = \{(.*?)\n\};", f.read(), re.S):
+                names += re.findall(r'\.name\s*=\s*"([^"]+)"', body)
+    return names
+
+
+def matching(names, pattern):
+    """Those that kunit's filter glob, SUITE or SUITE.CASE, selects."""
+    return [n for n in names if fnmatch.fnmatchcase(n, pattern.partition(".")[0] or "*")]
+
+
+@dataclasses.dataclass
+class Verdict:
+    suites: list
+    features: dict          # name: whether the run has it
+    problems: list
+
+    def count(self, status):
+        return sum(s.count(status) for s in self.suites)
+
+    def as_json(self):
+        return {"passed": self.count("passed"), "failed": self.count("failed"),
+                "skipped": self.count("skipped"), "features": self.features,
+                "problems": self.problems, "good": not self.problems}
+
+
+def judge(lines, config, expected, must_have, skips_asked_for=False):
+    """Judges a run by its log.
+
+    config: the text of the kernel's .config; expected: the suites that must have run;
+    must_have: the features that this run was started with; skips_asked_for: somebody told
+    kunit to skip what a filter leaves out.
+    """
+    log = Log()
+    for line in lines:
+        log.feed(line)
+    problems = []
+    text = "\n".join(lines)
+    features = {name: phrase in text for name, phrase in LOG_FEATURES.items()}
+    features |= {name: f"\n{symbol}=y\n" in f"\n{config}\n"
+                 for name, symbol in CONFIG_FEATURES.items()}
+
+    if not log.started:
+        problems.append("the kernel did not come to its tests")
+    else:
+        for name in must_have:
+            if not features[name]:
+                problems.append(f"{name} is off although this run should have it: no "
+                                f"\"{LOG_FEATURES[name]}\" in the log")
+    bad = [f"line {n} of the log: {line.strip()}" for n, line in enumerate(lines, 1)
+           if BAD_TEXT.search(line)]
+    problems += bad[:5]
+    if bad[5:]:
+        problems.append(f"{len(bad) - 5} more lines of the log like these")
+
+    there = {s.name for s in log.suites}
+    problems += [f"suite {name} is missing" for name in expected if name not in there]
+    if log.started and not log.suites:
+        problems.append("no suite ran")
+    for suite in log.suites:
+        if not suite.finished or suite.cases < suite.planned:
+            problems.append(f"suite {suite.name} ended after {suite.cases} of "
+                            f"{suite.planned} cases")
+        for r in suite.results:
+            if r.status == "failed":
+                problems.append(f"{suite.name}.{r.name} failed")
+            elif r.status == "skipped" and not skips_asked_for:
+                problems += _skip_problem(f"{suite.name}.{r.name}", r.reason, features)
+    return Verdict(log.suites, features, problems)
+
+
+def _skip_problem(name, reason, features):
+    m = re.match(r"needs (a kernel without )?(\w+)", reason)
+    if not m or m[2] not in features:
+        return [f"{name} was skipped for no known reason: {reason or 'none given'}"]
+    if features[m[2]] != bool(m[1]):
+        has = "has" if features[m[2]] else "lacks"
+        return [f"{name} was skipped although this run {has} {m[2]}: {reason}"]
+    return []

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Building and booting a prepared tree with the kernel's own kunit.py."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+from lib import judge, packages, tree, ui
+from lib.overlay import version_key
+from lib.ui import Fail
+
+CROSS = "aarch64-linux-gnu-"
+MTE_CONFIG = os.path.join(tree.REPO, "tools/qemu/arm64_mte.py")
+
+# How many objects a first build makes, to tell how far it is; later ones are counted.
+OBJECTS = 1250
+
+# Options that only one of kunit.py's build and exec knows; it has the others in common.
+EXEC_ONLY = ("--timeout --filter --filter_action --kernel_args --run_isolated --list_tests "
+             "--list_tests_attr --list_suites --raw_output --json --junit --summary "
+             "--failed").split()
+BUILD_ONLY = ["--jobs"]
+# With these kunit.py boots more than once, or runs no test: there is nothing to judge.
+UNJUDGED = ("--list_tests", "--list_tests_attr", "--list_suites", "--run_isolated")
+
+
+def split_arguments(words):
+    """kunit.py's arguments for build and those for exec."""
+    build, execute = [], []
+    to = (build, execute)
+    for word in words:
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            to = ((execute,) if name in EXEC_ONLY else (build,) if name in BUILD_ONLY
+                  else (build, execute))
+        for where in to:
+            where.append(word)
+    return build, execute
+
+
+def has_option(words, *names):
+    return any(w.partition("=")[0] in names for w in words)
+
+
+def kernel_arguments(words):
+    """What --kernel_args adds to the kernel's command line."""
+    found = []
+    for i, word in enumerate(words):
+        if word.startswith("--kernel_args="):
+            found += word.partition("=")[2].split()
+        elif word == "--kernel_args" and i + 1 < len(words):
+            found += words[i + 1].split()
+    return found
+
+
+@contextlib.contextmanager
+def process(cmd, **kwargs):
+    """A child with its own children: none of them outlives this block."""
+    env = {k: v for k, v in os.environ.items()
+           if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "KBUILD_OUTPUT", "ARCH",
+                        "CROSS_COMPILE")}
+    env.update(LC_ALL="C", PYTHONUNBUFFERED="1", PYTHONDONTWRITEBYTECODE="1",
+               **kwargs.pop("env", {}))
+    p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, start_new_session=True, env=env, **kwargs)
+    try:
+        yield p
+    finally:
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(p.pid, sig)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                p.wait(10)
+                break
+        if p.stdout:
+            p.stdout.close()
+
+
+def check_compiler(top):
+    """That the cross compiler is new enough for this kernel, which says what it needs."""
+    def numbers(text):
+        return tuple(int(n) for n in re.findall(r"\d+", text)[:3])
+
+    _, have, _ = packages.run(f"{CROSS}gcc", "-dumpfullversion")
+    script = os.path.join(top, "scripts/min-tool-version.sh")
+    _, want, _ = packages.run("sh", script, "gcc") if os.path.exists(script) else (0, "8.1.0", "")
+    if not numbers(have):
+        raise Fail(f"{CROSS}gcc: does not run; install gcc-aarch64-linux-gnu")
+    if numbers(have) < numbers(want):
+        raise Fail(f"{CROSS}gcc: version {have.strip()} is too old, this kernel needs "
+                   f"{want.strip()}; install a newer gcc-aarch64-linux-gnu")
+    return have.strip()
+
+
+def objects(build, since=0.0):
+    """How many object files are there that are not older than since."""
+    found = 0
+    pending = [build]
+    while pending:
+        # The build makes and removes files at the same time.
+        with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
+            for e in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if e.is_dir(follow_symlinks=False):
+                        pending.append(e.path)
+                    elif e.name.endswith(".o") and e.stat().st_mtime >= since:
+                        found += 1
+    return found
+
+
+def build_with_progress(cmd, top, build, log, total_file, env=None):
+    """Runs a build and shows how far it is.  On failure the output's end is what to read."""
+    os.makedirs(build, exist_ok=True)
+    try:
+        with open(total_file, encoding="ascii") as f:
+            total, known = int(f.read()), True
+    except (OSError, ValueError):
+        total, known = OBJECTS, False
+    fresh = not os.path.exists(os.path.join(build, "vmlinux"))
+    start, progress = time.time(), ui.Progress()
+    progress.last = time.monotonic()
+    with open(log, "w", encoding="utf-8") as out, \
+            process(cmd, cwd=top, stdout=out, stderr=subprocess.STDOUT, env=env or {}) as p:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                p.wait(1)
+                break
+            done = objects(build, 0.0 if fresh else start - 1)
+            progress.show(f"   built {done} of about {max(total, done)} objects" if fresh
+                          else f"   built {done} objects anew")
+    progress.clear()
+    if p.returncode:
+        with open(log, encoding="utf-8", errors="replace") as f:
+            lines = [l.rstrip() for l in f if l.strip()]
+        first = next((i for i, l in enumerate(lines) if re.search(r"error:|\*\*\*", l)), -25)
+        for line in lines[first:][:25]:
+            ui.note(line)
+        raise Fail(f"the kernel does not build; the compiler's output is above and in {log}")
+    made = objects(build, start - 1)
+    if fresh or not known:
+        with open(total_file, "w", encoding="ascii") as f:
+            f.write(str(objects(build)))
+    ui.note(f"{made} objects in {time.time() - start:.0f} s")
+
+
+@dataclasses.dataclass
+class Run:
+    """One run, and what came of it."""
+    tree: object
+    version: str
+    qemu: tuple
+    verdict: object
+    expected: list
+    log: str
+    times: dict
+
+    def features(self):
+        return ", ".join(f"{f} {'on' if self.verdict.features[f] else 'off'}"
+                         for f in judge.LOG_FEATURES)
+
+
+def _wants_mops(version):
+    return version_key(version) > (6, 12)
+
+
+def must_have(version, qemu, mte, extra):
+    """The features of the CPU that the kernel has to find."""
+    asked = kernel_arguments(extra)
+    # Somebody's own machine or CPU may lack anything.
+    if has_option(extra, "--qemu_args", "--qemu_config"):
+        return []
+    wanted = ["MTE"] if mte and "arm64.nomte" not in asked else []
+    if _wants_mops(version) and qemu >= packages.QEMU_MOPS and "arm64.nomops" not in asked:
+        wanted.append("MOPS")
+    return wanted
+
+
+def run(args, extra=(), mte=True):
+    """tools/run's job: prepares, builds, boots and judges; gives a Run.
+
+    args: its options; extra: more of kunit.py's arguments; mte: whether to boot the
+    machine with MTE or, as plain kunit.py does, the kernel's own.
+    """
+    started = time.monotonic()
+    extra = list(extra)
+    known = judge.repo_suites(tree.REPO)
+    expected = judge.matching(known, args.glob)
+    if not expected and not has_option(extra, "--kconfig_add", "--kunitconfig", "--alltests"):
+        raise Fail(f"no suite matches '{args.glob}'; there are: {', '.join(known) or 'none'}")
+
+    prepared, source = tree.select(args)
+    ui.step("packages")
+    packages.need(not args.no_install, packages.TREE, packages.BUILD)
+    os.makedirs(prepared.home, exist_ok=True)
+    with tree.locked(os.path.join(prepared.home, ".lock-kunit"), prepared.home):
+        ui.step("tree")
+        prepared.prepare(source())
+        version = prepared.version
+        ui.note(f"Linux {version} in {prepared.top}")
+        if edits := prepared.edits():
+            ui.note(f"with edits not written back yet: {', '.join(edits[:3])}"
+                    f"{', ...' if edits[3:] else ''}")
+        check_compiler(prepared.top)
+        binary, qemu = packages.qemu(args, _wants_mops(version))
+        result = Run(prepared, version, qemu, None, expected,
+                     os.path.join(prepared.home, "kunit/test.log"), {})
+        _build_and_boot(args, extra, mte, binary, result)
+    result.times["all"] = time.monotonic() - started
+    return result
+
+
+def _build_and_boot(args, extra, mte, binary, result):
+    top, home = result.tree.top, result.tree.home
+    build_dir = os.path.join(home, "kunit")
+    kunit = [sys.executable, os.path.join(top, "tools/testing/kunit/kunit.py")]
+    common = ["--arch=arm64", f"--cross_compile={CROSS}", f"--kunitconfig={tree.REPO}",
+              f"--build_dir={build_dir}"]
+    if mte:
+        common.append(f"--qemu_config={MTE_CONFIG}")
+    for_build, for_exec = split_arguments(extra)
+
+    if not getattr(args, "built", False):
+        ui.step("build")
+        start = time.monotonic()
+        tree.check_space(home, 2 << 30)
+        build_with_progress([*kunit, "build", *common, f"--jobs={args.jobs}", *for_build], top,
+                            build_dir, os.path.join(home, "build.log"),
+                            os.path.join(home, "objects"))
+        result.times["build"] = time.monotonic() - start
+
+    ui.step("boot and suites")
+    start = time.monotonic()
+    path = _path_with(home, binary)
+    cmd = [*kunit, "exec", *common, f"--timeout={args.timeout}", *for_exec]
+    if args.glob:
+        cmd.append(args.glob)
+    if has_option(extra, *UNJUDGED):
+        with process(cmd, cwd=top, env={"PATH": path}) as p:
+            p.wait()
+        if p.returncode:
+            raise Fail(f"kunit.py ended with exit code {p.returncode}; its output is above")
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(result.log)
+    raw = has_option(extra, "--raw_output")
+    said, code = _boot(cmd if raw else [*cmd, "--raw_output=all"], top, path, echo=raw)
+    lines = _read(result.log)
+    result.verdict = judge.judge(
+        lines, "\n".join(_read(os.path.join(build_dir, ".config"))),
+        [] if has_option(extra, "--filter") else result.expected,
+        must_have(result.version, result.qemu, mte, extra),
+        skips_asked_for=has_option(extra, "--filter_action"))
+    _parse(kunit, top, args, result)
+    problems = result.verdict.problems
+    if any("timed out after" in line for line in said):
+        problems.insert(0, f"the kernel hung: not done after {args.timeout} s; see its last "
+                           "lines above, or give it longer with --timeout")
+    elif code:
+        problems.append(f"kunit.py exec ended with exit code {code}")
+    if not any(s.finished for s in result.verdict.suites) or problems and "hung" in problems[0]:
+        ui.note("the last lines of the console:")
+        for line in (lines or said)[-15:]:
+            ui.note("  " + line)
+    result.times["boot"] = time.monotonic() - start
+
+
+def _path_with(home, binary):
+    """A PATH on which kunit.py finds this QEMU."""
+    if os.path.basename(binary) == "qemu-system-aarch64":
+        where = os.path.dirname(binary)
+    else:
+        where = os.path.join(home, "bin")
+        os.makedirs(where, exist_ok=True)
+        link = os.path.join(where, "qemu-system-aarch64")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link)
+        os.symlink(binary, link)
+    return where + os.pathsep + os.environ.get("PATH", os.defpath)
+
+
+def _boot(cmd, top, path, echo):
+    """Boots the kernel and says how each suite did; gives kunit.py's output and exit code."""
+    said, log = [], judge.Log()
+    with process(cmd, cwd=top, env={"PATH": path}, stdout=subprocess.PIPE,
+                 stderr=subprocess.STDOUT, text=True, errors="backslashreplace") as p:
+        for line in p.stdout:
+            said.append(line.rstrip())
+            if echo:
+                ui.say(line.rstrip())
+            if suite := log.feed(line):
+                say_suite(suite)
+        p.wait()
+    return said, p.returncode
+
+
+def say_suite(suite):
+    ui.note(f"{suite.name:24} {suite.count('passed'):5} passed {suite.count('failed'):4} failed "
+            f"{suite.count('skipped'):4} skipped")
+    for r in suite.results:
+        if r.status == "failed":
+            ui.note(f"  FAILED {r.name}")
+            for line in r.said:
+                ui.note(f"    {line}")
+
+
+def _parse(kunit, top, args, result):
+    """kunit.py's own opinion of the log; and its JSON, with ours added, if that is wanted."""
+    home, verdict = result.tree.home, result.verdict
+    file = os.path.join(home, "kunit.json")
+    cmd = [*kunit, "parse", f"--json={file}", result.log]
+    if os.path.exists(result.log):
+        with process(cmd, cwd=top, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
+            p.wait()
+        if p.returncode and not verdict.problems:
+            verdict.problems.append(f"kunit.py fails this run: {shlex.join(cmd)}")
+    if getattr(args, "json", None):
+        content = {}
+        with contextlib.suppress(OSError, ValueError), open(file, encoding="utf-8") as f:
+            content = json.load(f)
+        content["copy_mc"] = {"kernel": result.version, "qemu": ".".join(map(str, result.qemu)),
+                              "log": result.log, **verdict.as_json()}
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump(content, f, indent=4)
+            f.write("\n")
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8", errors="backslashreplace") as f:
+            return [line.rstrip("\n") for line in f]
+    except FileNotFoundError:
+        return []
+
+
+def add_arguments(parser):
+    tree.add_arguments(parser)
+    parser.add_argument("--qemu", metavar="BIN",
+                        help="QEMU to boot with (default: the machine's, or for kernels that use "
+                             "MOPS one that has it)")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
+                        help="how many compilers at a time (default: one per CPU)")
+    parser.add_argument("--timeout", type=int, default=600, metavar="S",
+                        help="seconds that the kernel may take for all suites (default 600)")
+
+
+def summary(result):
+    """The closing lines of a run."""
+    v = result.verdict
+    for problem in v.problems:
+        ui.say(f"FAIL {problem}")
+    t = result.times
+    ran = sum(s.finished for s in v.suites)
+    ui.step("summary")
+    ui.note(f"kernel   Linux {result.version}")
+    ui.note(f"QEMU     {'.'.join(map(str, result.qemu))}, {result.features()}")
+    ui.note(f"suites   {ran} of {max(len(result.expected), ran)}")
+    ui.note(f"cases    {v.count('passed')} passed, {v.count('failed')} failed, "
+            f"{v.count('skipped')} skipped")
+    ui.note(f"time     {t['all']:.0f} s: build {t.get('build', 0):.0f} s, "
+            f"boot and suites {t['boot']:.0f} s")
+    ui.note(f"log      {result.log}")
+    ui.note(f"verdict  {'good' if not v.problems else f'{len(v.problems)} problems, see above'}")
+
+

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Good and bad runs told apart by their logs."""
+
+import os
+import tempfile
+import unittest
+
+from lib import judge, kunit, tree
+from tests.fake import write
+
+MTE = "[    0.1] CPU features: detected: Memory Tagging Extension"
+MOPS = "[    0.1] CPU features: detected: Memory Copy and Memory Set instructions"
+
+GOOD = """\
+KTAP version 1
+1..2
+    KTAP version 1
+    # Subtest: copy_mc
+    # module: copy_mc_kunit
+    1..2
+        KTAP version 1
+        # Subtest: lengths
+        ok 1 len=1 off=0
+        ok 2 len=2 # 3
+        # lengths: pass:2 fail:0 skip:0 total:2
+    ok 1 lengths
+    ok 2 tags # SKIP needs MOPS
+# copy_mc: pass:3 fail:0 skip:1 total:3
+# Totals: pass:3 fail:0 skip:1 total:3
+ok 1 copy_mc
+    KTAP version 1
+    # Subtest: sea_decision
+    1..1
+    ok 1 table
+ok 2 sea_decision
+reboot: Restarting system""".splitlines()
+
+
+class Judge(unittest.TestCase):
+    def judge(self, lines, config="CONFIG_KASAN=y", expected=("copy_mc", "sea_decision"),
+              must_have=("MTE",), **kwargs):
+        return judge.judge([MTE, *lines], config, expected, must_have, **kwargs)
+
+    def bad(self, lines, *problems, **kwargs):
+        found = self.judge(lines, **kwargs).problems
+        self.assertEqual(len(found), len(problems), found)
+        for text, problem in zip(found, problems):
+            self.assertRegex(text, problem)
+
+    def replaced(self, old, new):
+        """The good log with one line's text replaced."""
+        self.assertEqual(sum(old in line for line in GOOD), 1)
+        return [line.replace(old, new) for line in GOOD]
+
+    def test_good(self):
+        v = self.judge(GOOD)
+        self.assertEqual(v.problems, [])
+        self.assertEqual([(s.name, s.count("passed"), s.count("skipped")) for s in v.suites],
+                         [("copy_mc", 2, 1), ("sea_decision", 1, 0)])
+        self.assertEqual(v.suites[0].results[1].name, "lengths[len=2 # 3]")
+        self.assertTrue(v.features["MTE"] and v.features["KASAN"])
+        self.assertFalse(v.features["MOPS"])
+
+    def test_with_time_stamps(self):
+        v = self.judge([f"[{n:5}.123456][    T{n}] {line}" for n, line in enumerate(GOOD)])
+        self.assertEqual(v.problems, [])
+        self.assertEqual(v.count("passed"), 3)
+
+    def test_text_that_must_not_be_there(self):
+        for text in ("BUG: sleeping function called from invalid context",
+                     "WARNING: CPU: 0 PID: 1 at mm/memory.c:1 f+0x1",
+                     "Internal error: synchronous external abort: 0000000096000010 [#1] SMP",
+                     "Unable to handle kernel paging request at virtual address 0",
+                     "Kernel panic - not syncing: x", "WARNING: possible circular locking",
+                     "WARNING: suspicious RCU usage", "INFO: task kunit:1 blocked for more",
+                     "BUG: KASAN: slab-out-of-bounds", "rcu: INFO: rcu_preempt self-detected"):
+            with self.subTest(text):
+                self.bad([*GOOD[:8], f"[    1.5] {text}", *GOOD[8:]],
+                         rf"line 10 of the log: \[    1.5\] {text[:12]}")
+
+    def test_text_that_may(self):
+        for text in ("printk: DEBUG: on", "qemu-system-aarch64: warning: x", "Oopsie"):
+            self.assertEqual(self.judge([text, *GOOD]).problems, [])
+
+    def test_many_bad_lines(self):
+        self.bad([*GOOD, *["BUG: x"] * 9], *["line"] * 5, "4 more lines")
+
+    def test_missing_suite(self):
+        self.bad(GOOD[:-6], "suite sea_decision is missing")
+        self.bad([], "did not come to its tests", "copy_mc is missing", "sea_decision is missing")
+        self.bad(GOOD[:2], "no suite ran", expected=())
+
+    def test_suite_that_crashed(self):
+        self.bad(GOOD[:12], "sea_decision is missing", "copy_mc ended after 1 of 2 cases")
+        self.bad(self.replaced("    ok 1 table", "x"), "sea_decision ended after 0 of 1 cases")
+
+    def test_failed_case(self):
+        lines = self.replaced("        ok 1 len=1 off=0", "        not ok 1 len=1 off=0")
+        lines.insert(8, "        # lengths: EXPECTATION FAILED at kunit/x.c:1")
+        self.bad(lines, r"copy_mc.lengths\[len=1 off=0\] failed")
+        failed = self.judge(lines).suites[0].results[0]
+        self.assertIn("# lengths: EXPECTATION FAILED at kunit/x.c:1", failed.said)
+
+    def test_failure_of_the_whole(self):
+        self.bad(self.replaced("    ok 1 lengths", "    not ok 1 lengths"), "copy_mc.lengths failed")
+        self.bad(self.replaced("ok 2 sea_decision", "not ok 2 sea_decision"),
+                 "sea_decision.sea_decision failed")
+
+    def test_skips(self):
+        def skip(reason):
+            return self.replaced("# SKIP needs MOPS", f"# SKIP {reason}")
+        for reason in ("needs MOPS", "needs MOPS: CPYP", "needs HUGETLB",
+                       "needs a kernel without KASAN"):
+            self.assertEqual(self.judge(skip(reason)).problems, [], reason)
+        for reason in ("needs MTE", "needs KASAN", "needs a kernel without MOPS"):
+            self.bad(skip(reason), "copy_mc.tags was skipped although this run")
+        for reason in ("", "later", "needs LUCK"):
+            self.bad(skip(reason), "copy_mc.tags was skipped for no known reason")
+        self.assertEqual(self.judge(skip("x"), skips_asked_for=True).problems, [])
+        self.bad(["[    0.1] x", MOPS, *GOOD], "copy_mc.tags was skipped although this run has MOPS")
+
+    def test_skipped_suite(self):
+        lines = [*GOOD[:16], "ok 2 sea_decision # SKIP broken"]
+        self.bad(lines, "sea_decision.sea_decision was skipped for no known reason: broken")
+
+    def test_feature_that_must_be_there(self):
+        self.bad(GOOD, "MOPS is off although", must_have=("MTE", "MOPS"))
+        self.assertEqual(judge.judge(GOOD, "", [], ["MTE"]).problems[0][:10], "MTE is off")
+
+
+class Suites(unittest.TestCase):
+    def test_from_the_sources(self):
+        with tempfile.TemporaryDirectory() as repo:
+            write(repo, "kunit/a_kunit.c", """
+static struct kunit_case a_cases[] = {
+	{ .name = "case" },
+};
+static struct kunit_suite a_suite = {
+	.name = "a",
+	.test_cases = a_cases,
+};
+static struct kunit_suite b_suite = {
+	.init = b_init,
+	.name = "b_more",
+};
+""")
+            write(repo, "kunit/helper.c", 'static struct kunit_suite x = {\n\t.name = "x",\n};\n')
+            self.assertEqual(judge.repo_suites(repo), ["a", "b_more"])
+            for glob, names in (("", ["a", "b_more"]), ("b*", ["b_more"]), ("a.case*", ["a"]),
+                                ("c", [])):
+                self.assertEqual(judge.matching(["a", "b_more"], glob), names)
+
+    def test_the_repository_has_some(self):
+        self.assertTrue(judge.repo_suites(tree.REPO))
+
+
+class Arguments(unittest.TestCase):
+    def test_each_goes_where_it_is_known(self):
+        build, execute = kunit.split_arguments(
+            ["--kernel_args", "a=b", "--kconfig_add=CONFIG_X=y", "--make_options", "W=1",
+             "--filter=speed>slow", "--jobs", "3"])
+        self.assertEqual(build, ["--kconfig_add=CONFIG_X=y", "--make_options", "W=1", "--jobs", "3"])
+        self.assertEqual(execute, ["--kernel_args", "a=b", "--kconfig_add=CONFIG_X=y",
+                                   "--make_options", "W=1", "--filter=speed>slow"])
+
+    def test_features_that_a_run_must_have(self):
+        new, old = (10, 0, 2), (7, 2, 22)
+        for version, qemu, mte, extra, want in (
+                ("6.12.117", new, True, [], ["MTE"]),
+                ("7.3.4", new, True, [], ["MTE", "MOPS"]),
+                ("7.3.4", old, True, [], ["MTE"]),
+                ("7.3.4", new, False, [], ["MOPS"]),
+                ("7.3.4", new, True, ["--kernel_args=x arm64.nomops"], ["MTE"]),
+                ("7.3.4", new, True, ["--kernel_args", "arm64.nomte"], ["MOPS"]),
+                ("7.3.4", new, True, ["--qemu_args", "-cpu cortex-a57"], [])):
+            self.assertEqual(kunit.must_have(version, qemu, mte, extra), want, (version, extra))
+
+    def test_qemu_configuration(self):
+        with open(kunit.MTE_CONFIG, encoding="utf-8") as f:
+            self.assertIn("mte=on", f.read())
+
+
+class Objects(unittest.TestCase):
+    def test_counted_where_they_are(self):
+        with tempfile.TemporaryDirectory() as top:
+            for name in ("a.o", "lib/b.o", "lib/c.c"):
+                write(top, name, "")
+            os.symlink("/", os.path.join(top, "source"))
+            os.utime(os.path.join(top, "a.o"), (1, 1))
+            self.assertEqual(kunit.objects(top), 2)
+            self.assertEqual(kunit.objects(top, since=2), 1)
