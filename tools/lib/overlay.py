@@ -143,7 +143,10 @@ def _replace(path, data, mode):
 
 
 def diff(git, old, new, name):
-    """The change of one file as its patch holds it, without blob names; None where there is none."""
+    """The change of one file as its patch holds it, None where there is none.
+
+    No blob names, and git's own header only where it says something, as for a mode.
+    """
     text = git.raw("diff-tree", "-p", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
                "--src-prefix=a/", "--dst-prefix=b/", "-U3", old, new, "--", name)
     if not text:
@@ -151,7 +154,8 @@ def diff(git, old, new, name):
     head, at, body = text.partition("\n@@ ")
     if "\nBinary files " in head:
         raise Fail(f"{name}: a change to a binary file cannot be part of the overlay; undo it")
-    return re.sub(r"\nindex .*", "", head, count=1) + at + body
+    head = re.sub(r"\nindex .*", "", head, count=1)
+    return re.sub(r"^diff --git .*\n(?=--- )", "", head) + at + body
 
 
 def write_back(overlay, base, version, prepared, work):

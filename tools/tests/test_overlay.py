@@ -163,13 +163,27 @@ class Refresh(Case):
                          {n: s[:2] for n, s in before.items()})
         self.assertEqual(self.refresh(self.prepared), [])
 
-    def test_patch_without_blob_names(self):
+    def test_form_of_a_patch(self):
         write(self.top, "mm/memory.c", LATE)
         self.refresh(self.prepared)
         text = read(self.repo, "mm/memory.c.patch")
-        self.assertTrue(text.startswith("diff --git a/mm/memory.c b/mm/memory.c\n"
-                                        "--- a/mm/memory.c\n+++ b/mm/memory.c\n@@ -7,7 +7,7 @@"))
+        self.assertTrue(text.startswith("--- a/mm/memory.c\n+++ b/mm/memory.c\n@@ -7,7 +7,7 @@"))
         self.assertNotIn("index ", text)
+
+    def test_modes(self):
+        os.chmod(os.path.join(self.top, "lib/old.c"), 0o755)
+        os.chmod(os.path.join(self.top, "lib/ours.sh"), 0o644)
+        self.assertEqual(self.refresh(self.prepared),
+                         [("changed", "lib/ours.sh"), ("new", "lib/old.c.patch")])
+        again = self.prepare(self.make_kernel("again", 6, 12))
+        self.assertTrue(os.access(os.path.join(again.top, "lib/old.c"), os.X_OK))
+        self.assertFalse(os.access(os.path.join(again.top, "lib/ours.sh"), os.X_OK))
+
+    def test_file_of_the_kernel_removed(self):
+        os.unlink(os.path.join(self.top, "lib/old.c"))
+        self.assertEqual(self.refresh(self.prepared), [("new", "lib/old.c.patch")])
+        again = self.prepare(self.make_kernel("again", 6, 12))
+        self.assertFalse(os.path.exists(os.path.join(again.top, "lib/old.c")))
 
     def test_change_that_vanishes(self):
         write(self.top, "mm/memory.c", BASE)
