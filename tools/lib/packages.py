@@ -64,6 +64,9 @@ BUILD = {
 QEMU = {"qemu-system-aarch64": "qemu-system-arm"}
 TESTS = {
     "sparse": "sparse", "perl": "perl", "depmod": "kmod",
+    # checkpatch has a script in Python look at licences.
+    "/usr/lib/python3/dist-packages/ply": "python3-ply",
+    "/usr/lib/python3/dist-packages/git": "python3-git",
     "powerpc64le-linux-gnu-gcc": "gcc-powerpc64le-linux-gnu",
 }
 # An x86 machine's own compiler is the one for x86.

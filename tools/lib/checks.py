@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Checks of the overlay that take a compiler and no boot.
+
+Each is a function of a Kernel that returns what it looked at, or raises ui.Fail.
+Objects of the overlay are held against those of the base, in a git worktree beside the
+prepared tree, built with the same configuration.
+"""
+
+import collections
+import os
+import re
+import shlex
+import subprocess
+
+from lib import kunit, tree, ui
+from lib.packages import run
+from lib.ui import Fail
+
+ARM64 = ("arm64", "aarch64-linux-gnu-")
+X86 = ("x86_64", "" if os.uname().machine == "x86_64" else "x86_64-linux-gnu-")
+PPC = ("powerpc", "powerpc64le-linux-gnu-")
+
+# Kernels with next to nothing but what the overlay touches: they build in a minute.
+COMMON = """
+CONFIG_64BIT=y
+CONFIG_SMP=y
+CONFIG_EXPERT=y
+CONFIG_MMU=y
+CONFIG_SHMEM=y
+CONFIG_KSM=y
+CONFIG_TRANSPARENT_HUGEPAGE=y
+CONFIG_MIGRATION=y
+CONFIG_MEMORY_FAILURE=y
+CONFIG_BINFMT_ELF=y
+CONFIG_ELF_CORE=y
+CONFIG_COREDUMP=y
+"""
+DAX = """
+CONFIG_BLOCK=y
+CONFIG_BLK_DEV=y
+CONFIG_MODULES=y
+CONFIG_MEMORY_HOTPLUG=y
+CONFIG_MEMORY_HOTREMOVE=y
+CONFIG_SPARSEMEM_VMEMMAP=y
+CONFIG_ZONE_DEVICE=y
+CONFIG_LIBNVDIMM=m
+CONFIG_BLK_DEV_PMEM=m
+CONFIG_DAX=y
+CONFIG_FS_DAX=y
+CONFIG_EXT2_FS=m
+"""
+MTE = """
+CONFIG_ARM64_PAN=y
+CONFIG_ARM64_TAGGED_ADDR_ABI=y
+CONFIG_ARM64_MTE=y
+CONFIG_EFI=y
+CONFIG_ACPI=y
+CONFIG_ACPI_APEI=y
+"""
+CONFIGS = {
+    "ghes": (ARM64, COMMON + MTE + DAX + "CONFIG_ACPI_APEI_GHES=y\n"),
+    "noghes": (ARM64, COMMON + MTE + "# CONFIG_ACPI_APEI_GHES is not set\n"),
+    "x86": (X86, COMMON + DAX + "CONFIG_X86_MCE=y\n"),
+    "ppc": (PPC, COMMON + DAX + "CONFIG_PPC64=y\nCONFIG_PPC_BOOK3S_64=y\n"
+                 "CONFIG_CPU_LITTLE_ENDIAN=y\nCONFIG_PPC_PSERIES=y\n"),
+}
+
+# Objects of files that use what the overlay's headers say.
+GENERIC = ("mm/memory.o mm/khugepaged.o mm/ksm.o mm/util.o mm/migrate.o lib/iov_iter.o "
+           "lib/usercopy.o fs/coredump.o fs/dax.o").split()
+OBJECTS = {
+    "x86": [*GENERIC, "arch/x86/lib/copy_mc.o", "arch/x86/lib/usercopy_64.o"],
+    "ppc": [*GENERIC, "arch/powerpc/mm/fault.o", "arch/powerpc/kernel/traps.o"],
+}
+
+
+class Kernel:
+    """A prepared tree, and what the checks build of it."""
+
+    def __init__(self, prepared, jobs):
+        self.tree, self.jobs = prepared, jobs
+        self.top, self.home = prepared.top, prepared.home
+        self._base = None
+
+    @property
+    def base(self):
+        """A worktree with the base commit."""
+        if not self._base:
+            path, git = os.path.join(self.home, "base"), self.tree.git
+            if not os.path.exists(os.path.join(path, ".git")):
+                git("worktree", "prune")
+                git("worktree", "add", "-f", "--detach", path, self.tree.base)
+            subprocess.run(["git", "-C", path, "-c", "advice.detachedHead=false", "checkout", "-q",
+                            "-f", "--detach", self.tree.base], check=True,
+                           env=tree.clean_environ())
+            self._base = path
+        return self._base
+
+    def source(self, base):
+        return self.base if base else self.top
+
+    def build_dir(self, name, base=False):
+        path = os.path.join(self.home, "checks", name + ("-base" if base else ""))
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def make(self, arch, build, *targets, base=False):
+        """Runs make and returns what it printed; fails with the compiler's first complaint."""
+        cmd = ["make", f"ARCH={arch[0]}", f"CROSS_COMPILE={arch[1]}", f"O={build}",
+               f"-j{self.jobs}", *targets]
+        log = build + ".log"
+        with open(log, "w", encoding="utf-8") as out, \
+                kunit.process(cmd, cwd=self.source(base), stdout=out,
+                              stderr=subprocess.STDOUT, env=self.env(build)) as p:
+            p.wait()
+        with open(log, encoding="utf-8", errors="replace") as f:
+            text = f.read()
+        if p.returncode:
+            lines = text.splitlines() or ["no output"]
+            first = next((l for l in lines if re.search(r"error:|\*\*\*|ERROR", l)), lines[-1])
+            raise Fail(f"make {' '.join(targets[-1:])}: {first.strip()} (see {log})")
+        return text
+
+    @staticmethod
+    def env(build):
+        return {"KCONFIG_ALLCONFIG": build + ".config"}
+
+    def configure(self, name, text=None, base=False):
+        """A build directory, ready for single objects: (arch, directory).
+
+        The configuration is CONFIGS[name], or text, whole.  Symbols that the base does
+        not know fall away there.
+        """
+        build = self.build_dir(name, base)
+        arch, small = CONFIGS.get(name, (ARM64, None))
+        wanted = small if text is None else text
+        stamp = build + ".config"
+        key = f"# {self.tree.base}\n" + wanted
+        try:
+            with open(stamp, encoding="utf-8") as f:
+                same = f.read() == key
+        except FileNotFoundError:
+            same = False
+        if not same or not os.path.exists(os.path.join(build, ".config")):
+            with open(stamp, "w", encoding="utf-8") as f:
+                f.write(key)
+            if text is None:
+                self.make(arch, build, "allnoconfig", base=base)
+            else:
+                with open(os.path.join(build, ".config"), "w", encoding="utf-8") as f:
+                    f.write(text)
+                self.make(arch, build, "olddefconfig", base=base)
+        self.make(arch, build, "prepare", base=base)
+        return arch, build
+
+    def config(self, build):
+        with open(os.path.join(build, ".config"), encoding="utf-8") as f:
+            return f.read()
+
+    def kunit_config(self):
+        return self.config(os.path.join(self.home, "kunit"))
+
+    def objects(self, name, objects, *flags, text=None, base=False):
+        """Builds objects anew: (build directory, make's output)."""
+        arch, build = self.configure(name, text, base)
+        for o in objects:
+            if os.path.exists(os.path.join(build, o)):
+                os.unlink(os.path.join(build, o))
+        # kbuild goes into x86's lib twice, for objects and for lib.a: not at the same time.
+        alone = [o for o in objects if re.match(r"arch/\w+/lib/", o)]
+        rest = [o for o in objects if o not in alone]
+        text = self.make(arch, build, *flags, *rest, base=base) if rest else ""
+        if alone:
+            text += self.make(arch, build, "-j1", *flags, *alone, base=base)
+        return build, text
+
+
+def code(build, name, cross=ARM64[1]):
+    """An object's instructions, without the name of the file."""
+    path = os.path.join(build, name)
+    status, text, err = run(f"{cross}objdump", "-d", "-r", path)
+    if status:
+        raise Fail(f"{path}: {err.strip() or 'cannot be disassembled'}")
+    # Where a string is says nothing about the code.
+    text = re.sub(r"(\.rodata\S*|\.data\S*|__bug_table|\.L\S+)\+0x[0-9a-f]+", r"\1", text)
+    lines = text.splitlines()[2:]
+    if not any(re.match(r"\s+[0-9a-f]+:\t", l) for l in lines):
+        raise Fail(f"{path}: has no code; nothing to compare")
+    return lines
+
+
+def function(lines, name):
+    """One function of a disassembly."""
+    found, inside = [], False
+    for line in lines:
+        if m := re.match(r"[0-9a-f]+ <(.+)>:$", line):
+            inside = m[1] == name
+        elif inside and line.strip():
+            found.append(line)
+    if not found:
+        raise Fail(f"no code of {name} there")
+    return found
+
+
+def section(build, name, what, cross=ARM64[1]):
+    """The content of a section, with what its relocations name."""
+    _, text, _ = run(f"{cross}objdump", "-s", "-r", "-j", what, os.path.join(build, name))
+    return text.splitlines()[2:]
+
+
+def same(what, ours, base):
+    if ours != base:
+        first = next((f"'{a.strip()}' is not '{b.strip()}'" for a, b in zip(ours, base) if a != b),
+                     f"{len(ours)} lines, not {len(base)}")
+        raise Fail(f"{what} differs: {first}")
+
+
+# -- the checks --------------------------------------------------------------------------
+
+
+def copy_page(k):
+    """copy_page's code is the base's"""
+    o, text = "arch/arm64/lib/copy_page.o", k.kunit_config()
+    ours, _ = k.objects("warnings", [o], text=text)
+    base, _ = k.objects("warnings", [o], text=text, base=True)
+    a, b = code(ours, o), code(base, o)
+    same("the code of copy_page.o", a, b)
+    for name in ("__pi_copy_page", "copy_page"):
+        if any(f"<{name}>:" in line for line in b):
+            return f"{len(function(a, name))} lines of objdump"
+    raise Fail("copy_page.o has no copy_page")
+
+
+_HOOK = re.compile(r"^[ \t]*if \(.*sea_inject\w*\(.*\)\n[ \t]+return\b.*;\n|"
+                   r"^.*sea_inject.*\n", re.M)
+
+
+def without_hook(source):
+    """fault.c without the hook, its other lines where they were; and how many pieces went."""
+    return _HOOK.subn(lambda m: "\n" * m[0].count("\n"), source)
+
+
+def hook_off(k):
+    """fault.o's code with the hook off is that without it"""
+    text = re.sub(r"^CONFIG_(ARM64_SEA_INJECT|COPY_MC_KUNIT_TEST|KUNIT_ALL_TESTS)=y$",
+                  r"# CONFIG_\1 is not set", k.kunit_config(), flags=re.M)
+    o = "arch/arm64/mm/fault.o"
+    build, _ = k.objects("hook", [o], text=text)
+    if "CONFIG_ARM64_SEA_INJECT=y" in k.config(build):
+        raise Fail("CONFIG_ARM64_SEA_INJECT cannot be turned off")
+    path = os.path.join(k.top, "arch/arm64/mm/fault.c")
+    with open(path, encoding="utf-8") as f:
+        source, removed = without_hook(f.read())
+    if not removed:
+        raise Fail("fault.c has no hook")
+    with open(os.path.join(build, "arch/arm64/mm/.fault.o.cmd"), encoding="utf-8") as f:
+        m = re.match(r"(?:saved)?cmd_\S+ := (.+?)(?: ; .*)?$", f.readline().rstrip())
+    cmd = shlex.split(m[1])
+    copy = os.path.join(build, "fault_without_hook.c")
+    with open(copy, "w", encoding="utf-8") as f:
+        f.write(f'#line 1 "{cmd[-1]}"\n{source}')
+    bare = "arch/arm64/mm/fault_without_hook.o"
+    cmd = [w.replace("fault.o.d", "fault_without_hook.o.d") for w in cmd]
+    cmd[cmd.index("-o") + 1], cmd[-1] = bare, copy
+    p = subprocess.run([*cmd, f"-I{k.top}/arch/arm64/mm"], cwd=build, check=False,
+                       capture_output=True, text=True)
+    if p.returncode:
+        raise Fail(f"fault.c without the hook does not compile: {p.stderr.splitlines()[0]}")
+    same("the code of fault.o", code(build, o), code(build, bare))
+    return f"{removed} pieces removed"
+
+
+def require(k, build, *symbols):
+    """Without these a check would look at nothing."""
+    config = k.config(build).splitlines()
+    for symbol in symbols:
+        if symbol not in config:
+            raise Fail(f"{build}/.config: no {symbol}; the check's configuration needs a change")
+
+
+def ghes_off(k):
+    """without GHES the kernel builds, and is the base's"""
+    arch, build = k.configure("noghes")
+    if "CONFIG_ARCH_HAS_COPY_MC=y" in k.config(build):
+        raise Fail("ARCH_HAS_COPY_MC is on without ACPI_APEI_GHES")
+    require(k, build, "CONFIG_ACPI_APEI=y", "CONFIG_ARM64_MTE=y")
+    objects = [f"arch/arm64/lib/{n}.o" for n in ("copy_to_user", "copy_from_user", "copy_page",
+                                                 "mte")]
+    text = k.make(arch, build, "vmlinux")
+    base, _ = k.objects("noghes", objects, base=True)
+    for o in objects:
+        same(f"the code of {o}", code(build, o), code(base, o))
+        same(f"the exception table of {o}", section(build, o, "__ex_table"),
+             section(base, o, "__ex_table"))
+    return f"vmlinux, {len(objects)} objects; {len(warnings(text, k))} warnings"
+
+
+def modules(k):
+    """nd_pmem and libnvdimm build as modules"""
+    arch, build = k.configure("ghes")
+    require(k, build, "CONFIG_ARCH_HAS_COPY_MC=y", "CONFIG_BLK_DEV_PMEM=m", "CONFIG_LIBNVDIMM=m")
+    k.make(arch, build, "vmlinux", "modules")
+    undefined = set()
+    for name in ("libnvdimm", "nd_pmem"):
+        path = os.path.join(build, f"drivers/nvdimm/{name}.ko")
+        undefined |= set(run(f"{arch[1]}nm", "-u", path)[1].split())
+    if not any("memcpy_mc" in u for u in undefined):
+        raise Fail("neither module calls memcpy_mc")
+    return "modpost resolved " + ", ".join(sorted(u for u in undefined if "_mc" in u))
+
+
+def warnings(text, k):
+    """{(file, text): count} of the warnings in a build's output."""
+    found = collections.Counter()
+    for m in re.finditer(r"^(\S+?):(?:\d+:)*\s*(?:warning|error): (.*)$", text, re.M):
+        file = os.path.normpath(m[1])
+        for top in (k.top, k._base):
+            if top and file.startswith(top + "/"):
+                file = file[len(top) + 1:]
+        found[re.sub(r"^(\.\./)+(linux|base)/", "", file), re.sub(r"\b\d+\b", "N", m[2])] += 1
+    return found
+
+
+def new_warnings(k, name, objects, flags, **kwargs):
+    """Fails if building these objects warns of more than the base does."""
+    _, text = k.objects(name, objects, *flags, **kwargs)
+    ours = warnings(text, k)
+    if ours:
+        there = [o for o in objects
+                 if any(os.path.exists(os.path.join(k.base, o[:-1] + s)) for s in "cS")]
+        _, text = k.objects(name, there, *flags, base=True, **kwargs)
+        ours -= warnings(text, k)
+    if ours:
+        file, text = min(ours)
+        raise Fail(f"{len(ours)} new warnings: {file}: {text}")
+    return f"{len(objects)} objects"
+
+
+def other_architecture(name):
+    def check(k):
+        _, build = k.configure(name)
+        require(k, build, "CONFIG_ARCH_HAS_COPY_MC=y", "CONFIG_FS_DAX=y",
+                "CONFIG_TRANSPARENT_HUGEPAGE=y")
+        return new_warnings(k, name, OBJECTS[name], ["W=1"])
+    check.__doc__ = f"touched code compiles for {CONFIGS[name][0][0]}"
+    return check
+
+
+def touched_objects(k):
+    """The arm64 objects of all files that the overlay adds or changes, and of header users."""
+    found = set(GENERIC) - {"fs/dax.o"}
+    for name in k.tree.git.changed(k.tree.git.tree("base"), k.tree.work_tree()):
+        if re.match(r"(arch/arm64|mm|lib|kunit)/(?!tests/).*\.[cS]$", name):
+            found.add(name[:-1] + "o")
+    # What the configuration leaves out has no object.
+    return sorted(o for o in found if os.path.exists(os.path.join(k.home, "kunit", o)))
+
+
+def sparse(k):
+    """sparse and W=1 have nothing new to say"""
+    return new_warnings(k, "warnings", touched_objects(k), ["W=1", "C=2"], text=k.kunit_config())
+
+
+# What checkpatch asks for that does not apply, and why.
+CHECKPATCH_IGNORE = {
+    "FILE_PATH_CHANGES": "MAINTAINERS is not part of the overlay",
+}
+
+
+def checkpatch(k):
+    """checkpatch --strict is clean"""
+    patch = os.path.join(k.build_dir("checkpatch"), "overlay.patch")
+    with open(patch, "w", encoding="utf-8") as f:
+        f.write(k.tree.git.raw("diff-tree", "-p", "--no-renames", "base", k.tree.work_tree()))
+    p = subprocess.run([os.path.join(k.top, "scripts/checkpatch.pl"), "--strict", "--no-signoff",
+                        "--terse", "--showfile", "--show-types", "--no-summary", "--color=never",
+                        "--ignore", ",".join(CHECKPATCH_IGNORE), patch],
+                       cwd=k.top, check=False, capture_output=True, text=True,
+                       # Debian's python3, which has the modules of Debian's packages.
+                       env={**os.environ, "PATH": "/usr/bin:/bin"})
+    lines = [l for l in p.stdout.splitlines() + p.stderr.splitlines()[-1:] if l.strip()]
+    for line in lines[:10]:
+        ui.note("  " + line)
+    if lines or p.returncode:
+        raise Fail(f"{len(lines)} complaints, the first: {(lines or ['?'])[0]}")
+    return f"{os.path.getsize(patch) >> 10} KiB of patch"
+
+
+CHECKS = {
+    "checkpatch": checkpatch,
+    "copy_page": copy_page,
+    "hook_off": hook_off,
+    "sparse": sparse,
+    "ghes_off": ghes_off,
+    "modules": modules,
+    "x86": other_architecture("x86"),
+    "ppc": other_architecture("ppc"),
+}
