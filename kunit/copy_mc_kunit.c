@@ -14,6 +14,7 @@
 #include <linux/uio.h>
 
 #include <asm/copy_mc.h>
+#include <asm/cpufeature.h>
 
 #include "sea_inject.h"
 
@@ -36,6 +37,8 @@ struct routine {
 	bool pages;		/* looks at struct page */
 	bool error;		/* no count, -EFAULT */
 	bool zeroes;		/* on an error, clears the destination */
+	bool retries;		/* tries a single byte before it gives up */
+	bool plain;		/* an SEA is fatal */
 };
 
 static unsigned long to_kernel(void *to, const void *from, size_t n)
@@ -101,6 +104,18 @@ GET_USER(u16)
 GET_USER(u32)
 GET_USER(u64)
 
+static unsigned long plain_page(void *to, const void *from, size_t n)
+{
+	copy_page(to, from);
+	return 0;
+}
+
+static unsigned long plain_highpage(void *to, const void *from, size_t n)
+{
+	copy_highpage(virt_to_page(to), virt_to_page(from));
+	return 0;
+}
+
 static const struct routine routines[] = {
 	{ "copy_mc_to_kernel", to_kernel },
 	{ "copy_mc_page", page, PAGE_SIZE, .error = true },
@@ -108,31 +123,72 @@ static const struct routine routines[] = {
 	{ "copy_mc_user_highpage", user_highpage, PAGE_SIZE, .pages = true, .error = true },
 	{ "copy_to_user", to_user, .to_user = true },
 	{ "copy_mc_to_user", mc_to_user, .to_user = true },
-	{ "__arch_copy_from_user", from_user, .from_user = true },
+	{ "__arch_copy_from_user", from_user, .from_user = true, .retries = true },
 	{ "_copy_mc_to_iter kvec", to_kvec },
 	{ "_copy_mc_to_iter ubuf", to_ubuf, .to_user = true },
 	{ "get_user u8", get_u8, 1, .from_user = true, .error = true, .zeroes = true },
 	{ "get_user u16", get_u16, 2, .from_user = true, .error = true, .zeroes = true },
 	{ "get_user u32", get_u32, 4, .from_user = true, .error = true, .zeroes = true },
 	{ "get_user u64", get_u64, 8, .from_user = true, .error = true, .zeroes = true },
+	{ "copy_page", plain_page, PAGE_SIZE, .plain = true },
+	{ "copy_highpage", plain_highpage, PAGE_SIZE, .pages = true, .plain = true },
 };
-KUNIT_ARRAY_PARAM_DESC(routine, routines, name);
+
+/* The next of the routines that a case is for */
+static const void *next_routine(const void *prev, char *desc,
+				bool (*fits)(const struct routine *r))
+{
+	const struct routine *r = prev ? (const struct routine *)prev + 1 : routines;
+
+	for (; r < routines + ARRAY_SIZE(routines); r++) {
+		if (!fits(r))
+			continue;
+		strscpy(desc, r->name, KUNIT_PARAM_DESC_SIZE);
+		return r;
+	}
+	return NULL;
+}
+
+#define ROUTINES(name, condition)						\
+static bool name##_fits(const struct routine *r)				\
+{										\
+	return condition;							\
+}										\
+static const void *name##_gen_params(const void *prev, char *desc)		\
+{										\
+	return next_routine(prev, desc, name##_fits);				\
+}
+
+ROUTINES(all, true)
+ROUTINES(recovering, !r->plain)
+ROUTINES(plain, r->plain)
+ROUTINES(kernel_source, !r->from_user)
+ROUTINES(kernel_destination, !r->to_user && !r->zeroes)
+ROUTINES(user_destination, r->to_user)
 
 static const size_t lengths[] = {
 	1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 79, 80, 100,
-	127, 128, 129, 150, 191, 192, 193, 255, 256, 257, 300, PAGE_SIZE, PAGE_SIZE + 77,
+	127, 128, 129, 150, 191, 192, 193, 255, 256, 257, 300, PAGE_SIZE - 1, PAGE_SIZE + 77,
 };
 
 static const size_t to_aligns[] = { 0, 1, 8 };
 
-/* The longer the copy, the fewer of its bytes are tried as the poisoned one. */
+/*
+ * The longer the copy, the fewer of its bytes are tried as the poisoned one; of a
+ * page, one for each load.
+ */
 static size_t poison_step(size_t len)
 {
-	return len <= 300 ? 1 : 37;
+	if (len <= 80)
+		return 1;
+	if (len <= 300)
+		return 7;
+	return len == PAGE_SIZE ? 16 : 509;
 }
 
 struct copy {
 	const struct routine *r;
+	unsigned int nr;	/* of combinations of these so far */
 	size_t len, from_align, to_align;
 	struct sea_inject si;
 	u8 *pattern;		/* what the source holds */
@@ -220,7 +276,8 @@ static unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *from
 
 	if (c->r->to_user) {
 		memset(c->seen, FILL, size);
-		KUNIT_ASSERT_EQ(test, copy_to_user((__force void __user *)start, c->seen, size), 0);
+		KUNIT_ASSERT_EQ(test, copy_to_user((__force void __user *)start,
+						   c->seen, size), 0);
 	} else {
 		memset(start, FILL, size);
 	}
@@ -230,7 +287,8 @@ static unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *from
 	sea_inject_disarm(&c->si);
 
 	if (c->r->to_user)
-		KUNIT_ASSERT_EQ(test, copy_from_user(c->seen, (__force void __user *)start, size), 0);
+		KUNIT_ASSERT_EQ(test, copy_from_user(c->seen, (__force void __user *)start,
+						     size), 0);
 	return left;
 }
 
@@ -281,70 +339,78 @@ static const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
 static void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
 		      const char *why)
 {
-	KUNIT_FAIL(test, "%s: %s: len %zu, from %%16 = %zu, to %%16 = %zu, poison %zu+%zu, at %pS: returned %ld, fixed %u, died %u%s%s\n",
-		   c->r->name, why, c->len, c->from_align, c->to_align,
-		   c->si.poison[0].offset - c->from_align, c->si.poison[0].len,
-		   (void *)c->si.before.pc, left, c->si.fixed, c->si.died,
-		   c->si.msg ? ": " : "", c->si.msg ?: "");
+	KUNIT_FAIL(test,
+		   "%s: %s: returned %ld; len %zu, from %%16 = %zu, to %%16 = %zu, poison at %zu, abort at %pS, fixed up %u, died %u (%s)\n",
+		   c->r->name, why, left, c->len, c->from_align, c->to_align,
+		   c->si.poison[0].offset - c->from_align, (void *)c->si.before.pc,
+		   c->si.fixed, c->si.died, c->si.msg ?: "not at all");
 }
 
-/* Calls @body with each length and alignment the routine knows, until it says stop. */
-static void for_each_copy(struct kunit *test, struct copy *c,
-			  bool (*body)(struct kunit *test, struct copy *c))
+/* The next combination of length and alignments the routine knows, if there is one */
+static bool next_copy(struct copy *c)
 {
-	const struct routine *r = c->r;
-	size_t page_only = r->len == PAGE_SIZE;
-	int i, j;
+	bool page = c->r->len == PAGE_SIZE;
+	unsigned int nr_from_aligns = page ? 1 : 16;
+	unsigned int nr_to_aligns = page ? 1 : ARRAY_SIZE(to_aligns);
+	unsigned int nr_lengths = c->r->len ? 1 : ARRAY_SIZE(lengths);
+	unsigned int i = c->nr++;
 
-	for (i = 0; i < (r->len ? 1 : ARRAY_SIZE(lengths)); i++) {
-		c->len = r->len ?: lengths[i];
-		for (j = 0; j < (page_only ? 1 : ARRAY_SIZE(to_aligns)); j++) {
-			c->to_align = to_aligns[j];
-			for (c->from_align = 0; c->from_align < (page_only ? 1 : 16);
-			     c->from_align++) {
-				if (!body(test, c))
-					return;
-			}
-		}
-		cond_resched();
-	}
-}
+	cond_resched();
 
-static bool good_copy(struct kunit *test, struct copy *c)
-{
-	unsigned long left = copy_run(test, c, c->from + c->from_align);
-	const char *why = copy_wrong(c, left, 0);
-
-	if (why)
-		copy_fail(test, c, left, why);
-	return !why;
+	c->from_align = i % nr_from_aligns;
+	i /= nr_from_aligns;
+	c->to_align = to_aligns[i % nr_to_aligns];
+	i /= nr_to_aligns;
+	c->len = c->r->len ?: lengths[i % nr_lengths];
+	return i < nr_lengths;
 }
 
 /* Nothing wrong with the source, and no hook in between */
 static void copy_success(struct kunit *test)
 {
-	for_each_copy(test, copy_init(test), good_copy);
-}
+	struct copy *c = copy_init(test);
+	unsigned long left;
+	const char *why;
 
-static bool unpoisoned_copy(struct kunit *test, struct copy *c)
-{
-	unsigned long left = copy_run(test, c, (u8 *)c->si.trap + c->from_align);
-	const char *why = copy_wrong(c, left, 0);
-
-	if (!why && !c->si.accesses)
-		why = "source not accessed";
-	if (why)
-		copy_fail(test, c, left, why);
-	return !why;
+	while (next_copy(c)) {
+		left = copy_run(test, c, c->from + c->from_align);
+		why = copy_wrong(c, left, 0);
+		if (why) {
+			copy_fail(test, c, left, why);
+			return;
+		}
+	}
 }
 
 /* The hook lets every access happen: what the cases below assert is its doing. */
 static void copy_unpoisoned(struct kunit *test)
 {
 	struct copy *c = copy_init(test);
+	unsigned long left;
+	const char *why;
 
 	copy_init_trap(test, c);
-	for_each_copy(test, c, unpoisoned_copy);
+	while (next_copy(c)) {
+		left = copy_run(test, c, (u8 *)c->si.trap + c->from_align);
+		why = copy_wrong(c, left, 0);
+		if (!why && !c->si.accesses)
+			why = "source not accessed";
+		if (why) {
+			copy_fail(test, c, left, why);
+			return;
+		}
+	}
+}
+
+static bool has_mops(void)
+{
+	return IS_ENABLED(CONFIG_AS_HAS_MOPS) && cpus_have_final_cap(ARM64_HAS_MOPS);
+}
+
+/* One fixup serves both sides of a CPY* instruction, and the user's side retries. */
+static bool copy_retries(const struct routine *r)
+{
+	return r->retries || (r->to_user && has_mops());
 }
 
 static bool poisoned_copies(struct kunit *test, struct copy *c)
@@ -361,6 +427,8 @@ static bool poisoned_copies(struct kunit *test, struct copy *c)
 		why = copy_wrong(c, left, c->len - p);
 		if (!why && (!c->si.fixed || c->si.died || c->si.retried))
 			why = "not fixed up";
+		if (!why && c->si.fixed > 1 + copy_retries(c->r))
+			why = "consumed the poison again";
 		if (!why && c->si.claims != c->si.fixed)
 			why = "not claimed once an abort";
 		if (why) {
@@ -380,7 +448,24 @@ static void copy_poisoned(struct kunit *test)
 	struct copy *c = copy_init(test);
 
 	copy_init_trap(test, c);
-	for_each_copy(test, c, poisoned_copies);
+	while (next_copy(c))
+		if (!poisoned_copies(test, c))
+			return;
+}
+
+/* The same with the other format of the registers in CPY* instructions */
+static void copy_poisoned_option_b(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+
+	if (!has_mops())
+		kunit_skip(test, "needs MOPS");
+
+	copy_init_trap(test, c);
+	c->si.cpy_option_b = true;
+	while (next_copy(c))
+		if (!poisoned_copies(test, c))
+			return;
 }
 
 /* The same with the work of APEI still to be done, as with interrupts disabled */
@@ -416,10 +501,24 @@ static void copy_unclaimed(struct kunit *test)
 	copy_init_trap(test, c);
 	c->si.claim = -ENOENT;
 	c->len = c->r->len ?: 300;
-	for (size_t p = 0; p < c->len; p++) {
+	for (size_t p = 0; p < c->len; p += min(c->len, 8)) {
 		c->si.poison[0] = (struct sea_poison){ p, 1 };
 		expect_death(test, c, copy_to(c), (u8 *)c->si.trap);
 		KUNIT_EXPECT_EQ(test, c->si.claims, 1);
+	}
+}
+
+/* A caller that cannot be told must not go on with a page that is half copied. */
+static void copy_not_mc(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+
+	copy_init_trap(test, c);
+	c->len = c->r->len;
+	for (size_t p = 0; p < c->len; p += 16) {
+		c->si.poison[0] = (struct sea_poison){ p, 1 };
+		expect_death(test, c, copy_to(c), (u8 *)c->si.trap);
+		KUNIT_EXPECT_EQ(test, c->si.claims, 0);
 	}
 }
 
@@ -433,14 +532,11 @@ static void copy_kernel_fault(struct kunit *test)
 	struct copy *c = copy_init(test);
 	int i;
 
-	if (c->r->from_user)
-		return;
-
 	copy_init_trap(test, c);
 	c->len = c->r->len ?: 300;
 	for (i = 0; i < ARRAY_SIZE(fscs); i++) {
 		c->si.fsc = fscs[i];
-		for (size_t p = 0; p < c->len; p++) {
+		for (size_t p = 0; p < c->len; p += min(c->len, 16)) {
 			c->si.poison[0] = (struct sea_poison){ p, 1 };
 			expect_death(test, c, copy_to(c), (u8 *)c->si.trap);
 			KUNIT_EXPECT_EQ(test, c->si.claims, 0);
@@ -453,16 +549,13 @@ static void copy_kernel_store(struct kunit *test)
 {
 	struct copy *c = copy_init(test);
 
-	if (c->r->to_user || c->r->zeroes)
-		return;
-
 	if (c->r->pages)
 		KUNIT_ASSERT_EQ(test, sea_inject_page(test, &c->si,
 						      virt_to_page(c->to)), 0);
 	else
 		KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &c->si, AREA), 0);
 	c->len = c->r->len ?: 300;
-	for (size_t p = 0; p < c->len; p++) {
+	for (size_t p = 0; p < c->len; p += min(c->len, 16)) {
 		c->si.poison[0] = (struct sea_poison){ p, 1 };
 		expect_death(test, c, (u8 *)c->si.trap, c->from);
 		KUNIT_EXPECT_EQ(test, !!(c->si.esr & ESR_ELx_WNR), 1);
@@ -479,9 +572,6 @@ static void copy_to_user_retry(struct kunit *test)
 	struct copy *c = copy_init(test);
 	unsigned long left;
 
-	if (!c->r->to_user)
-		return;
-
 	copy_init_trap(test, c);
 	KUNIT_ASSERT_EQ(test, vm_munmap((unsigned long)c->to, AREA), 0);
 	c->si.poison[0] = (struct sea_poison){ 0, 1 };
@@ -496,14 +586,16 @@ static void copy_to_user_retry(struct kunit *test)
 }
 
 static struct kunit_case copy_cases[] = {
-	KUNIT_CASE_PARAM(copy_success, routine_gen_params),
-	KUNIT_CASE_PARAM(copy_unpoisoned, routine_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned, routine_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned_inprogress, routine_gen_params),
-	KUNIT_CASE_PARAM(copy_unclaimed, routine_gen_params),
-	KUNIT_CASE_PARAM(copy_kernel_fault, routine_gen_params),
-	KUNIT_CASE_PARAM(copy_kernel_store, routine_gen_params),
-	KUNIT_CASE_PARAM(copy_to_user_retry, routine_gen_params),
+	KUNIT_CASE_PARAM(copy_success, all_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, all_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned, recovering_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_option_b, recovering_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_inprogress, recovering_gen_params),
+	KUNIT_CASE_PARAM(copy_unclaimed, recovering_gen_params),
+	KUNIT_CASE_PARAM(copy_not_mc, plain_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_fault, kernel_source_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_store, kernel_destination_gen_params),
+	KUNIT_CASE_PARAM(copy_to_user_retry, user_destination_gen_params),
 	{}
 };
 
@@ -511,6 +603,7 @@ static struct kunit_suite copy_suite = {
 	.name = "copy_mc",
 	.test_cases = copy_cases,
 };
+
 kunit_test_suite(copy_suite);
 
 MODULE_DESCRIPTION("KUnit tests of copies from poisoned memory");

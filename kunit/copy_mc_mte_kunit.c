@@ -22,12 +22,12 @@ struct pages {
 
 static u8 from_tag(size_t granule)
 {
-	return (granule * 5 + granule / 16 + 3) & MTE_TAG_MAX;
+	return (granule * 5 + granule / 16 + 3) % 16;
 }
 
 static u8 to_tag(size_t granule)
 {
-	return (granule + 7) & MTE_TAG_MAX;
+	return (granule + 7) % 16;
 }
 
 /* The page's own address, or an alias that is mapped as tagged memory */
@@ -37,7 +37,7 @@ static void set_tags(void *page, u8 (*tag)(size_t granule))
 		u64 addr = untagged_addr((u64)page) + i * MTE_GRANULE_SIZE;
 		u64 tagged = (addr & ~MTE_TAG_MASK) | (u64)tag(i) << MTE_TAG_SHIFT;
 
-		asm volatile(".arch_extension memtag\n\tstg %0, [%1]"
+		asm volatile(__MTE_PREAMBLE "stg %0, [%1]"
 			     : : "r" (tagged), "r" (addr) : "memory");
 	}
 }
@@ -50,7 +50,7 @@ static size_t wrong_tag(void *page, u8 (*tag)(size_t granule))
 	for (i = 0; i < GRANULES; i++) {
 		u64 tagged = untagged_addr((u64)page) + i * MTE_GRANULE_SIZE;
 
-		asm volatile(".arch_extension memtag\n\tldg %0, [%0]"
+		asm volatile(__MTE_PREAMBLE "ldg %0, [%0]"
 			     : "+r" (tagged) : : "memory");
 		if (FIELD_GET(MTE_TAG_MASK, tagged) != tag(i))
 			break;
@@ -92,6 +92,9 @@ static struct pages *pages_init(struct kunit *test)
 	set_tags(page_address(p->from), from_tag);
 	set_page_mte_tagged(p->from);
 	set_tags(page_address(p->to), to_tag);
+	/* QEMU 7.2 has one tag for all the granules at an even address, one for the others. */
+	if (wrong_tag(page_address(p->from), from_tag) != GRANULES)
+		kunit_skip(test, "needs MTE with a tag for each granule");
 	return p;
 }
 
@@ -162,6 +165,12 @@ static void mte_poisoned_data(struct kunit *test)
 
 	pages_trap(test, p);
 	for (size_t i = 0; i < PAGE_SIZE; i += MTE_GRANULE_SIZE / 2) {
+		/* Every other time into a page that was tagged before */
+		clear_page_mte_tagged(p->to);
+		if (i & (MTE_GRANULE_SIZE / 2)) {
+			KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->to));
+			set_page_mte_tagged(p->to);
+		}
 		p->si.poison[0] = (struct sea_poison){ i, 1 };
 		KUNIT_ASSERT_EQ(test, run(p), -EFAULT);
 		KUNIT_ASSERT_EQ(test, p->si.fixed, 1);
@@ -261,6 +270,7 @@ static struct kunit_suite mte_suite = {
 	.name = "copy_mc_mte",
 	.test_cases = mte_cases,
 };
+
 kunit_test_suite(mte_suite);
 
 MODULE_DESCRIPTION("KUnit tests of MTE tags in copies from poisoned memory");

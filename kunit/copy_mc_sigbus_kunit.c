@@ -22,6 +22,7 @@
 
 #define LEN		64
 #define MCEERR_ADDR	0x123000UL
+#define FAULT_CODE	0x92000007UL
 
 struct process;
 
@@ -29,10 +30,12 @@ struct scenario {
 	const char *name;
 	void (*act)(struct process *p);
 	unsigned int aborts;
-	int code;			/* the si_code expected, 0 for no SIGBUS */
+	unsigned int signals;
+	int code;
 	enum { NO_ADDR, USER_ADDR, MCEERR } addr;
 	bool no_mm;
 	bool kthread;
+	unsigned long fault_code;	/* what the signal frame is to say */
 };
 
 struct process {
@@ -42,6 +45,7 @@ struct process {
 	unsigned int fixed;
 	unsigned int signals;
 	kernel_siginfo_t info;		/* the first signal's */
+	unsigned long fault_code;	/* for the signal frame */
 };
 
 static void fail_copy(struct process *p, struct sea_inject *si)
@@ -57,6 +61,24 @@ static void fail_copy(struct process *p, struct sea_inject *si)
 	sea_inject_disarm(si);
 
 	p->fixed += left == LEN && si->fixed && !si->died;
+}
+
+/* Task work first, then the delivery of what is pending */
+static void return_to_user(struct process *p)
+{
+	sigset_t not_sigbus;
+	kernel_siginfo_t info;
+	enum pid_type type;
+
+	task_work_run();
+
+	siginitsetinv(&not_sigbus, sigmask(SIGBUS));
+	spin_lock_irq(&current->sighand->siglock);
+	while (dequeue_signal(&not_sigbus, p->signals ? &info : &p->info, &type))
+		p->signals++;
+	spin_unlock_irq(&current->sighand->siglock);
+
+	p->fault_code = current->thread.fault_code;
 }
 
 static void fail_kernel_copy(struct process *p)
@@ -123,14 +145,24 @@ static void mceerr_queued_after_claim(struct process *p)
 static void mceerr_from_fault(struct process *p)
 {
 	fail_copy(p, &p->kernel);
+	current->thread.fault_code = FAULT_CODE;
 	mceerr(NULL);
 }
 
+/* An io_uring worker is one as well. */
 static void fail_copy_as_worker(struct process *p)
 {
-	current->flags |= PF_USER_WORKER | PF_IO_WORKER;
+	current->flags |= PF_USER_WORKER;
 	fail_copy(p, &p->kernel);
-	current->flags &= ~(PF_USER_WORKER | PF_IO_WORKER);
+	current->flags &= ~PF_USER_WORKER;
+}
+
+/* Each system call has a SIGBUS of its own. */
+static void fail_copy_twice(struct process *p)
+{
+	fail_copy(p, &p->kernel);
+	return_to_user(p);
+	fail_copy(p, &p->kernel);
 }
 
 struct irq_copy {
@@ -162,20 +194,11 @@ static void fail_copy_in_irq(struct process *p)
 static int child(void *data)
 {
 	struct process *p = data;
-	sigset_t not_sigbus;
-	kernel_siginfo_t info;
-	enum pid_type type;
 
 	p->s->act(p);
-
-	/* The way back to user mode */
-	task_work_run();
-
-	siginitsetinv(&not_sigbus, sigmask(SIGBUS));
-	spin_lock_irq(&current->sighand->siglock);
-	while (dequeue_signal(&not_sigbus, p->signals ? &info : &p->info, &type))
-		p->signals++;
-	spin_unlock_irq(&current->sighand->siglock);
+	return_to_user(p);
+	/* Nothing may come after that. */
+	return_to_user(p);
 
 	if (!p->s->kthread)
 		do_exit(0);
@@ -213,20 +236,22 @@ static void fork_with_sigbus_pending(struct process *p)
 }
 
 static const struct scenario scenarios[] = {
-	{ "kernel source", fail_kernel_copy, 1, BUS_OBJERR, NO_ADDR },
-	{ "user source", fail_user_copy, 1, BUS_OBJERR, USER_ADDR },
-	{ "user source, FnV", fail_user_copy_fnv, 1, BUS_OBJERR, NO_ADDR },
-	{ "several copies", fail_copies, 3, BUS_OBJERR, NO_ADDR },
-	{ "fork in between", fork_with_sigbus_pending, 2, BUS_OBJERR, NO_ADDR },
-	{ "memory_failure queued by claim", mceerr_queued_by_claim, 1, BUS_MCEERR_AR, MCEERR },
-	{ "memory_failure queued later", mceerr_queued_after_claim, 1, BUS_MCEERR_AR, MCEERR },
-	{ "fault path", mceerr_from_fault, 1, BUS_MCEERR_AR, MCEERR },
-	{ "not claimed", unclaimed_copy, 0 },
-	{ "kernel thread with mm", fail_kernel_copy, 1, .kthread = true },
-	{ "no mm", fail_kernel_copy, 1, .no_mm = true },
-	{ "io_uring worker", fail_copy_as_worker, 1 },
-	{ "interrupt", fail_copy_in_irq, 1 },
+	{ "kernel source", fail_kernel_copy, 1, 1, BUS_OBJERR, NO_ADDR },
+	{ "user source", fail_user_copy, 1, 1, BUS_OBJERR, USER_ADDR },
+	{ "user source, FnV", fail_user_copy_fnv, 1, 1, BUS_OBJERR, NO_ADDR },
+	{ "several copies", fail_copies, 3, 1, BUS_OBJERR, NO_ADDR },
+	{ "two system calls", fail_copy_twice, 2, 2, BUS_OBJERR, NO_ADDR },
+	{ "fork in between", fork_with_sigbus_pending, 2, 1, BUS_OBJERR, NO_ADDR },
+	{ "memory_failure queued by claim", mceerr_queued_by_claim, 1, 1, BUS_MCEERR_AR, MCEERR },
+	{ "memory_failure queued later", mceerr_queued_after_claim, 1, 1, BUS_MCEERR_AR, MCEERR },
+	{ "fault path", mceerr_from_fault, 1, 1, BUS_MCEERR_AR, MCEERR, .fault_code = FAULT_CODE },
+	{ "not claimed", unclaimed_copy, 0, 0 },
+	{ "kernel thread with mm", fail_kernel_copy, 1, 0, .kthread = true },
+	{ "no mm", fail_kernel_copy, 1, 0, .no_mm = true },
+	{ "user worker", fail_copy_as_worker, 1, 0 },
+	{ "interrupt", fail_copy_in_irq, 1, 0 },
 };
+
 KUNIT_ARRAY_PARAM_DESC(scenario, scenarios, name);
 
 static void sigbus(struct kunit *test)
@@ -249,7 +274,8 @@ static void sigbus(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, spawn(p), 0);
 
 	KUNIT_EXPECT_EQ(test, p->fixed, s->aborts);
-	KUNIT_EXPECT_EQ(test, p->signals, !!s->code);
+	KUNIT_EXPECT_EQ(test, p->signals, s->signals);
+	KUNIT_EXPECT_EQ(test, p->fault_code, s->fault_code);
 	if (!p->signals)
 		return;
 
@@ -273,6 +299,7 @@ static struct kunit_suite sigbus_suite = {
 	.name = "copy_mc_sigbus",
 	.test_cases = sigbus_cases,
 };
+
 kunit_test_suite(sigbus_suite);
 
 MODULE_DESCRIPTION("KUnit tests of SIGBUS after a copy from poisoned memory");

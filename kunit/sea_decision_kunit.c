@@ -5,12 +5,12 @@
  */
 
 #include <kunit/test.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/vmalloc.h>
 
-#include <asm/asm-extable.h>
-
+#include "sea_decision_stubs.h"
 #include "sea_inject.h"
 
 #define ESR_FETCH	((ESR_ELx_EC_DABT_CUR ^ ESR_ELx_EC_IABT_CUR) << ESR_ELx_EC_SHIFT)
@@ -54,23 +54,9 @@ struct entry {
 	char user_outcome;
 };
 
-#define STUB(name)								\
-	u64 sea_stub_##name(const void *addr);					\
-	extern const char sea_stub_##name##_load[], sea_stub_##name##_fixup[]
 #define ENTRY(name, outcome...)							\
 	{ #name, sea_stub_##name, sea_stub_##name##_load,			\
 	  sea_stub_##name##_fixup, outcome }
-
-STUB(none);
-STUB(uaccess);
-STUB(kaccess);
-STUB(zeropad);
-STUB(bpf);
-STUB(kload);
-#ifdef EX_TYPE_UACCESS_CPY
-STUB(cpy_from);
-STUB(cpy_to);
-#endif
 
 static const struct entry entries[] = {
 	ENTRY(none, "DDDDDDDDDDr", 'O'),
@@ -174,6 +160,8 @@ static void decision_outcome(struct kunit *test)
 
 	if (d->entry->stub == sea_stub_bpf && IS_ENABLED(CONFIG_BPF_JIT))
 		kunit_skip(test, "needs a kernel without BPF_JIT");
+	if (d->outcome == 'r' && kasan_hw_tags_enabled())
+		kunit_skip(test, "needs a kernel without KASAN_HW_TAGS");
 
 	ret = run_stub(test, &si, d->entry);
 
@@ -227,9 +215,40 @@ static void decision_user_access(struct kunit *test)
 				e->user_outcome == 'O');
 }
 
+/* With the mmap lock taken: what has no entry dies, it does not wait. */
+static void decision_mmap_lock(struct kunit *test)
+{
+	const struct entry *e = test->param_value;
+	struct sea_inject si = {
+		.fsc = ESR_ELx_FSC_FAULT + 3,
+		.claim = -ENOENT,
+	};
+
+	KUNIT_ASSERT_NE(test, kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ,
+					    MAP_ANONYMOUS | MAP_PRIVATE, 0), 0);
+	si.far = PAGE_SIZE;
+
+	mmap_write_lock(current->mm);
+	run_stub(test, &si, e);
+	mmap_write_unlock(current->mm);
+
+	expect_outcome(test, &si, e, 'D');
+}
+
+static const void *no_entry_gen_params(const void *prev, char *desc)
+{
+	const struct entry *e = prev;
+
+	do {
+		e = entry_gen_params(e, desc);
+	} while (e && e->stub != sea_stub_none && e->stub != sea_stub_kload);
+	return e;
+}
+
 static struct kunit_case decision_cases[] = {
 	KUNIT_CASE_PARAM(decision_outcome, decision_gen_params),
 	KUNIT_CASE_PARAM(decision_user_access, entry_gen_params),
+	KUNIT_CASE_PARAM(decision_mmap_lock, no_entry_gen_params),
 	{}
 };
 
@@ -237,6 +256,7 @@ static struct kunit_suite decision_suite = {
 	.name = "sea_decision",
 	.test_cases = decision_cases,
 };
+
 kunit_test_suite(decision_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the decision on a fault in kernel mode");

@@ -8,6 +8,7 @@
 #include <linux/bitfield.h>
 #include <linux/extable.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/sched.h>
 #include <linux/set_memory.h>
 #include <linux/spinlock.h>
@@ -27,7 +28,7 @@ static struct {
 	struct task_struct *task;
 	struct sea_inject *si;
 } armed[8];
-static DEFINE_SPINLOCK(armed_lock);
+static DEFINE_RAW_SPINLOCK(armed_lock);
 
 /**
  * sea_inject_arm() - from now on inject into the current task
@@ -40,16 +41,16 @@ void sea_inject_arm(struct sea_inject *si)
 	unsigned long flags;
 	int i;
 
-	memset(&si->accesses, 0, sizeof(*si) - offsetof(struct sea_inject, accesses));
+	memset_startat(si, 0, accesses);
 
-	spin_lock_irqsave(&armed_lock, flags);
+	raw_spin_lock_irqsave(&armed_lock, flags);
 	for (i = 0; i < ARRAY_SIZE(armed) && armed[i].task; i++)
 		WARN_ON_ONCE(armed[i].task == current);
 	if (!WARN_ON_ONCE(i == ARRAY_SIZE(armed))) {
 		armed[i].si = si;
 		WRITE_ONCE(armed[i].task, current);
 	}
-	spin_unlock_irqrestore(&armed_lock, flags);
+	raw_spin_unlock_irqrestore(&armed_lock, flags);
 }
 
 /**
@@ -63,9 +64,12 @@ void sea_inject_disarm(struct sea_inject *si)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(armed); i++)
-		if (armed[i].task == current)
-			WRITE_ONCE(armed[i].task, NULL);
+	for (i = 0; i < ARRAY_SIZE(armed); i++) {
+		if (armed[i].task != current)
+			continue;
+		WARN_ON_ONCE(armed[i].si != si);
+		WRITE_ONCE(armed[i].task, NULL);
+	}
 }
 
 static struct sea_inject *sea_inject_current(void)
@@ -199,7 +203,7 @@ static void do_tags(struct sea_inject *si, struct access *a,
 {
 	u64 tags = 0;
 
-	asm volatile(".arch_extension memtag\n\tldgm %0, [%1]"
+	asm volatile(__MTE_PREAMBLE "ldgm %0, [%1]"
 		     : "=r" (tags) : "r" (sea_byte(si, a->addr)));
 	pt_regs_write_reg(regs, a->rt, tags);
 	regs->pc += AARCH64_INSN_SIZE;
@@ -252,7 +256,7 @@ static bool sea_abort(struct sea_inject *si, struct pt_regs *regs,
 	if (si->fnv)
 		esr |= ESR_ELx_FnV;
 	si->esr = esr ^ si->esr_flip;
-	si->fault = si->fnv ? 0 : si->far ?: addr;
+	si->fault = si->far ?: max(untagged_addr(addr), si->trap);
 	si->before = *regs;
 	do_mem_abort(si->fault, si->esr, regs);
 	si->after = *regs;
@@ -285,24 +289,56 @@ static bool load_or_store(struct sea_inject *si, struct pt_regs *regs,
 	return true;
 }
 
-static bool is_cpy(u32 insn)
+static u32 insn_at(unsigned long pc)
 {
-	return (insn & 0xfb200c00) == 0x19000400;
+	return le32_to_cpup((const __le32 *)pc);
 }
 
-/* One of the addresses may be in user space, the other one is not. */
-static bool sea_memcpy(struct sea_inject *si, unsigned long to,
-		       unsigned long from, size_t n)
+#define CPY_PROLOGUE	0
+#define CPY_MAIN	1
+#define CPY_EPILOGUE	2
+
+static unsigned int cpy_stage(u32 insn)
+{
+	return FIELD_GET(GENMASK(23, 22), insn);
+}
+
+static bool is_cpy(u32 insn)
+{
+	return (insn & 0xfb200c00) == 0x19000400 && cpy_stage(insn) <= CPY_EPILOGUE;
+}
+
+/*
+ * One of the addresses may be in user space, the other one is not. Returns the
+ * number of bytes not copied, because of a fault on the user's side.
+ */
+static size_t sea_memcpy(struct sea_inject *si, unsigned long to,
+			 unsigned long from, size_t n)
 {
 	void *dst = sea_byte(si, to);
 	void *src = sea_byte(si, from);
 
 	if (is_ttbr0_addr((unsigned long)dst))
-		return !__copy_to_user_inatomic((__force void __user *)dst, src, n);
+		return __copy_to_user_inatomic((__force void __user *)dst, src, n);
 	if (is_ttbr0_addr((unsigned long)src))
-		return !__copy_from_user_inatomic(dst, (__force void __user *)src, n);
+		return __copy_from_user_inatomic(dst, (__force void __user *)src, n);
 	memcpy(dst, src, n);
-	return true;
+	return 0;
+}
+
+/* The CPU would fault on the side that is not simulated. */
+static void cpy_user_fault(unsigned long esr, struct pt_regs *regs,
+			   unsigned long dst, unsigned long src)
+{
+	unsigned long far = src;
+
+	esr &= ~(ESR_ELx_FSC | ESR_ELx_WNR);
+	esr |= ESR_ELx_FSC_FAULT + 3;
+	if (is_ttbr0_addr(dst)) {
+		esr |= ESR_ELx_WNR;
+		far = dst;
+	}
+	do_mem_abort(far, esr, regs);
 }
 
 /*
@@ -321,16 +357,15 @@ static bool run_cpy(struct sea_inject *si, struct pt_regs *regs,
 		u64 *to = &regs->regs[FIELD_GET(GENMASK(4, 0), insn)];
 		u64 *left = &regs->regs[FIELD_GET(GENMASK(9, 5), insn)];
 		u64 *from = &regs->regs[FIELD_GET(GENMASK(20, 16), insn)];
-		unsigned int stage = FIELD_GET(GENMASK(23, 22), insn);
-		bool option_a = stage && !(regs->pstate & PSR_C_BIT);
-		u64 end = option_a ? 0 : *left;
+		unsigned int stage = cpy_stage(insn);
+		bool option_a = stage != CPY_PROLOGUE && !(regs->pstate & PSR_C_BIT);
 		size_t todo = option_a ? -*left : *left;
 		size_t keep = 0;
 
 		/* An arbitrary split, which leaves something to each. */
-		if (stage == 0)
+		if (stage == CPY_PROLOGUE)
 			keep = todo - min(todo, 16);
-		else if (stage == 1)
+		else if (stage == CPY_MAIN)
 			keep = todo % 64;
 
 		while (todo > keep) {
@@ -338,15 +373,15 @@ static bool run_cpy(struct sea_inject *si, struct pt_regs *regs,
 			unsigned long dst = option_a ? *to + *left : *to;
 			unsigned long addr = store ? dst : src;
 			size_t n = sea_good_bytes(si, regs->pc, addr, todo - keep);
+			size_t bad;
 
-			if (!n) {
-				if (sea_abort(si, regs, esr, addr, 1))
-					return true;
-				n = 1;
-			}
-			if (!sea_memcpy(si, dst, src, n))
-				return false;
+			/* An abort is due here, or its turn has not come yet. */
+			n = n ?: 1;
+			if (sea_abort(si, regs, esr, addr, n))
+				return true;
 
+			bad = sea_memcpy(si, dst, src, n);
+			n -= bad;
 			todo -= n;
 			if (option_a) {
 				*left += n;
@@ -355,9 +390,14 @@ static bool run_cpy(struct sea_inject *si, struct pt_regs *regs,
 				*from += n;
 				*left -= n;
 			}
+
+			if (bad) {
+				cpy_user_fault(esr, regs, dst + n, src + n);
+				return true;
+			}
 		}
 
-		if (stage == 0) {
+		if (stage == CPY_PROLOGUE) {
 			regs->pstate &= ~(PSR_N_BIT | PSR_Z_BIT | PSR_C_BIT | PSR_V_BIT);
 			if (si->cpy_option_b) {
 				regs->pstate |= PSR_C_BIT;
@@ -368,9 +408,11 @@ static bool run_cpy(struct sea_inject *si, struct pt_regs *regs,
 			}
 		}
 		regs->pc += AARCH64_INSN_SIZE;
-		if (stage == 2)
+		if (stage == CPY_EPILOGUE)
 			return true;
-	} while (!aarch64_insn_read((void *)regs->pc, &insn) && is_cpy(insn));
+
+		insn = insn_at(regs->pc);
+	} while (is_cpy(insn));
 
 	return false;
 }
@@ -389,9 +431,9 @@ bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 		return false;
 
 	si->busy = true;
-	if (!aarch64_insn_read((void *)regs->pc, &insn))
-		done = is_cpy(insn) ? run_cpy(si, regs, esr, insn) :
-				      load_or_store(si, regs, esr, insn);
+	insn = insn_at(regs->pc);
+	done = is_cpy(insn) ? run_cpy(si, regs, esr, insn) :
+			      load_or_store(si, regs, esr, insn);
 	si->busy = false;
 
 	if (!done)
@@ -516,9 +558,6 @@ int sea_inject_page(struct kunit *test, struct sea_inject *si,
 	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 	return 0;
 }
-
-extern const struct exception_table_entry __start___ex_table[];
-extern const struct exception_table_entry __stop___ex_table[];
 
 /**
  * sea_next_extable() - walk the exception table entries of a range

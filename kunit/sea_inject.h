@@ -117,6 +117,10 @@ sea_extable_fixup(const struct exception_table_entry *ex)
 	return (unsigned long)&ex->fixup + ex->fixup;
 }
 
+/* The table itself; the kernel declares it where it is used only. */
+extern const struct exception_table_entry __start___ex_table[];
+extern const struct exception_table_entry __stop___ex_table[];
+
 const struct exception_table_entry *
 sea_next_extable(unsigned long start, unsigned long end,
 		 const struct exception_table_entry *prev);

@@ -19,7 +19,7 @@
 
 #define COPY_MC_PAGE
 #define COPY_PAGE	copy_mc_page
-#define SRC(insn...)	KLOAD_SEA(.Lpoison, insn)
+#define SRC(insn...)	kload_sea .Lpoison, insn
 #define RET		mov x0, #0; ret
 
 #include "copy_page.S"

@@ -12,7 +12,7 @@
  * order, at most 48 bytes behind, so that what is before dst has been copied and
  * what is not includes the poison. Within a 16-byte load it may be the last
  * byte: the result is at most 63 more than the bytes from the first poisoned one
- * on.
+ * on. With FEAT_MOPS it is what the CPU says is left, which depends on the CPU.
  *
  * Parameters:
  *	x0 - to
@@ -30,7 +30,7 @@
 #include <asm/cache.h>
 
 	.macro ldrb1 reg, ptr, val
-	KLOAD_SEA(9998f, ldrb \reg, [\ptr], \val)
+	kload_sea 9998f, ldrb \reg, [\ptr], \val
 	.endm
 
 	.macro strb1 reg, ptr, val
@@ -38,7 +38,7 @@
 	.endm
 
 	.macro ldrh1 reg, ptr, val
-	KLOAD_SEA(9998f, ldrh \reg, [\ptr], \val)
+	kload_sea 9998f, ldrh \reg, [\ptr], \val
 	.endm
 
 	.macro strh1 reg, ptr, val
@@ -46,7 +46,7 @@
 	.endm
 
 	.macro ldr1 reg, ptr, val
-	KLOAD_SEA(9998f, ldr \reg, [\ptr], \val)
+	kload_sea 9998f, ldr \reg, [\ptr], \val
 	.endm
 
 	.macro str1 reg, ptr, val
@@ -54,7 +54,7 @@
 	.endm
 
 	.macro ldp1 reg1, reg2, ptr, val
-	KLOAD_SEA(9998f, ldp \reg1, \reg2, [\ptr], \val)
+	kload_sea 9998f, ldp \reg1, \reg2, [\ptr], \val
 	.endm
 
 	.macro stp1 reg1, reg2, ptr, val
@@ -64,9 +64,9 @@
 	/* CPYF*, as CPY* may go backwards: the rest would be the wrong end */
 	.macro cpy1 dst, src, count
 	.arch_extension mops
-	KLOAD_SEA(9998f, cpyfp [\dst]!, [\src]!, \count!)
-	KLOAD_SEA(9997f, cpyfm [\dst]!, [\src]!, \count!)
-	KLOAD_SEA(9997f, cpyfe [\dst]!, [\src]!, \count!)
+	kload_sea 9998f, cpyfp [\dst]!, [\src]!, \count!
+	kload_sea 9997f, cpyfm [\dst]!, [\src]!, \count!
+	kload_sea 9997f, cpyfe [\dst]!, [\src]!, \count!
 	.endm
 
 end	.req	x5

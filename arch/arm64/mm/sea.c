@@ -11,7 +11,7 @@
 #include <linux/acpi.h>
 #include <linux/extable.h>
 #include <linux/preempt.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/task_work.h>
 
 #include <asm/esr.h>
@@ -27,10 +27,11 @@ static void sea_force_sigbus(struct callback_head *work)
 	struct thread_struct *thread = &current->thread;
 
 	work->func = NULL;
+	if (sigismember(&current->pending.signal, SIGBUS))
+		return;
+
 	thread->fault_address = 0;
 	thread->fault_code = 0;
-
-	/* Dropped where a SIGBUS is pending, e.g. memory_failure()'s. */
 	arm64_force_sig_fault(SIGBUS, BUS_OBJERR, thread->sea_addr,
 			      "synchronous external abort");
 }
@@ -57,8 +58,9 @@ static void sea_queue_sigbus(unsigned long far, unsigned long esr)
 	struct callback_head *work = &current->thread.sea_work;
 	unsigned long addr = untagged_addr(far);
 
+	/* io_uring's are user workers. */
 	if (!in_task() || !current->mm ||
-	    current->flags & (PF_KTHREAD | PF_USER_WORKER | PF_IO_WORKER))
+	    current->flags & (PF_KTHREAD | PF_USER_WORKER))
 		return;
 
 	/* One signal, however many copies fail in one system call. */

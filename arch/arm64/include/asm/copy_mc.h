@@ -32,7 +32,7 @@ unsigned long __must_check memcpy_mc(void *to, const void *from,
  * @to, or any other fault, is as fatal as in memcpy().
  *
  * Return: 0, or the number of bytes not copied: at least those from the first
- * poisoned one on, and at most 63 more.
+ * poisoned one on, and at most 63 more (with FEAT_MOPS as many as the CPU reports).
  */
 static __always_inline unsigned long __must_check
 copy_mc_to_kernel(void *to, const void *from, unsigned long n)
@@ -44,6 +44,7 @@ copy_mc_to_kernel(void *to, const void *from, unsigned long n)
 	instrument_memcpy_after(to, from, n, left);
 	return left;
 }
+
 #define copy_mc_to_kernel copy_mc_to_kernel
 
 int copy_mc_highpage(struct page *to, struct page *from);

@@ -12,6 +12,8 @@ const struct exception_table_entry *search_sea_extable(unsigned long addr,
 						       unsigned long esr);
 void fixup_sea(const struct exception_table_entry *ex, struct pt_regs *regs);
 
+bool insn_is_kload_sea(unsigned long addr);
+
 #ifdef CONFIG_ARCH_HAS_COPY_MC
 bool sea_recover_kernel(unsigned long far, unsigned long esr,
 			struct pt_regs *regs);

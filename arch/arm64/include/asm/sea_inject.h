@@ -3,9 +3,8 @@
 #ifndef __ASM_SEA_INJECT_H
 #define __ASM_SEA_INJECT_H
 
+#include <linux/acpi.h>
 #include <linux/types.h>
-
-#include <asm/acpi.h>
 
 struct pt_regs;
 

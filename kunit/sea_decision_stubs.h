@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KUNIT_SEA_DECISION_STUBS_H
+#define KUNIT_SEA_DECISION_STUBS_H
+
+#include <linux/types.h>
+
+#include <asm/asm-extable.h>
+
+#define STUB(name)							\
+u64 sea_stub_##name(const void *addr);					\
+extern const char sea_stub_##name##_load[];				\
+extern const char sea_stub_##name##_fixup[]
+
+STUB(none);
+STUB(uaccess);
+STUB(kaccess);
+STUB(zeropad);
+STUB(bpf);
+STUB(kload);
+#ifdef EX_TYPE_UACCESS_CPY
+STUB(cpy_from);
+STUB(cpy_to);
+#endif
+
+#undef STUB
+
+#endif /* KUNIT_SEA_DECISION_STUBS_H */
