@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The checks' own judgement, on texts made up."""
+
+import types
+import unittest
+
+from lib import checks
+from lib.ui import Fail
+
+FAULT = """\
+#include <asm/sea.h>
+#include <asm/sea_inject.h>
+int f(void)
+{
+	if (sea_inject(far, esr, regs))
+		return;
+
+	if (other())
+		return;
+	return sea();
+}
+"""
+
+
+class Hook(unittest.TestCase):
+    def test_removed_in_place(self):
+        text, pieces = checks.without_hook(FAULT)
+        self.assertEqual(pieces, 2)
+        self.assertNotIn("sea_inject", text)
+        self.assertEqual(text.count("\n"), FAULT.count("\n"))
+        self.assertEqual([l for l in text.splitlines() if l],
+                         ["#include <asm/sea.h>", "int f(void)", "{", "\tif (other())",
+                          "\t\treturn;", "\treturn sea();", "}"])
+
+    def test_none(self):
+        self.assertEqual(checks.without_hook("int f;\n"), ("int f;\n", 0))
+
+
+class Warnings(unittest.TestCase):
+    def test_compared_without_numbers_and_directories(self):
+        k = types.SimpleNamespace(top="/b/6.12/linux", _base="/b/6.12/base")
+        ours = checks.warnings("/b/6.12/linux/mm/a.c:10:3: warning: unused 'x'\n"
+                               "../linux/mm/a.c:17: warning: context imbalance at 12\n"
+                               "  CC mm/a.o\n", k)
+        base = checks.warnings("/b/6.12/base/mm/a.c:99:1: warning: unused 'x'\n", k)
+        self.assertEqual(sum(ours.values()), 2)
+        self.assertEqual(list(ours - base), [("mm/a.c", "context imbalance at N")])
+
+    def test_a_second_one_of_the_same_kind(self):
+        k = types.SimpleNamespace(top="/t", _base=None)
+        one = "/t/a.c:1: warning: unused\n"
+        self.assertTrue(checks.warnings(one + one, k) - checks.warnings(one, k))
+
+
+class Code(unittest.TestCase):
+    def test_difference_is_named(self):
+        checks.same("x", ["a"], ["a"])
+        with self.assertRaisesRegex(Fail, "x differs: 'b' is not 'c'"):
+            checks.same("x", ["a", "b"], ["a", "c"])
+        with self.assertRaisesRegex(Fail, "1 lines, not 2"):
+            checks.same("x", ["a"], ["a", "c"])
+
+    def test_function(self):
+        lines = ["0 <f>:", "  0:\tnop", "", "8 <g>:", "  8:\tret"]
+        self.assertEqual(checks.function(lines, "f"), ["  0:\tnop"])
+        with self.assertRaises(Fail):
+            checks.function(lines, "h")
