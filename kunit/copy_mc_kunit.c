@@ -2,8 +2,8 @@
 /*
  * What the copy routines promise when their source holds poison.
  *
- * A routine is a row of routines[], a length or an alignment an element of an
- * array: adding one to its table is all it takes to have it go through every case.
+ * A routine is a row of a table, a length or an alignment an element of one: adding
+ * it there is all it takes to have it go through every case.
  */
 
 #include <kunit/test.h>
@@ -38,7 +38,6 @@ struct routine {
 	bool error;		/* no count, -EFAULT */
 	bool zeroes;		/* on an error, clears the destination */
 	bool retries;		/* tries a single byte before it gives up */
-	bool plain;		/* an SEA is fatal */
 };
 
 static unsigned long to_kernel(void *to, const void *from, size_t n)
@@ -116,55 +115,41 @@ static unsigned long plain_highpage(void *to, const void *from, size_t n)
 	return 0;
 }
 
-static const struct routine routines[] = {
+static const struct routine in_kernel[] = {
 	{ "copy_mc_to_kernel", to_kernel },
+	{ "_copy_mc_to_iter kvec", to_kvec },
 	{ "copy_mc_page", page, PAGE_SIZE, .error = true },
 	{ "copy_mc_highpage", highpage, PAGE_SIZE, .pages = true, .error = true },
 	{ "copy_mc_user_highpage", user_highpage, PAGE_SIZE, .pages = true, .error = true },
+};
+
+static const struct routine to_users[] = {
 	{ "copy_to_user", to_user, .to_user = true },
 	{ "copy_mc_to_user", mc_to_user, .to_user = true },
-	{ "__arch_copy_from_user", from_user, .from_user = true, .retries = true },
-	{ "_copy_mc_to_iter kvec", to_kvec },
 	{ "_copy_mc_to_iter ubuf", to_ubuf, .to_user = true },
+};
+
+static const struct routine from_users[] = {
+	{ "raw_copy_from_user", from_user, .from_user = true, .retries = true },
+};
+
+static const struct routine get_users[] = {
 	{ "get_user u8", get_u8, 1, .from_user = true, .error = true, .zeroes = true },
 	{ "get_user u16", get_u16, 2, .from_user = true, .error = true, .zeroes = true },
 	{ "get_user u32", get_u32, 4, .from_user = true, .error = true, .zeroes = true },
 	{ "get_user u64", get_u64, 8, .from_user = true, .error = true, .zeroes = true },
-	{ "copy_page", plain_page, PAGE_SIZE, .plain = true },
-	{ "copy_highpage", plain_highpage, PAGE_SIZE, .pages = true, .plain = true },
 };
 
-/* The next of the routines that a case is for */
-static const void *next_routine(const void *prev, char *desc,
-				bool (*fits)(const struct routine *r))
-{
-	const struct routine *r = prev ? (const struct routine *)prev + 1 : routines;
+static const struct routine not_mc[] = {
+	{ "copy_page", plain_page, PAGE_SIZE },
+	{ "copy_highpage", plain_highpage, PAGE_SIZE, .pages = true },
+};
 
-	for (; r < routines + ARRAY_SIZE(routines); r++) {
-		if (!fits(r))
-			continue;
-		strscpy(desc, r->name, KUNIT_PARAM_DESC_SIZE);
-		return r;
-	}
-	return NULL;
-}
-
-#define ROUTINES(name, condition)						\
-static bool name##_fits(const struct routine *r)				\
-{										\
-	return condition;							\
-}										\
-static const void *name##_gen_params(const void *prev, char *desc)		\
-{										\
-	return next_routine(prev, desc, name##_fits);				\
-}
-
-ROUTINES(all, true)
-ROUTINES(recovering, !r->plain)
-ROUTINES(plain, r->plain)
-ROUTINES(kernel_source, !r->from_user)
-ROUTINES(kernel_destination, !r->to_user && !r->zeroes)
-ROUTINES(user_destination, r->to_user)
+KUNIT_ARRAY_PARAM_DESC(in_kernel, in_kernel, name);
+KUNIT_ARRAY_PARAM_DESC(to_users, to_users, name);
+KUNIT_ARRAY_PARAM_DESC(from_users, from_users, name);
+KUNIT_ARRAY_PARAM_DESC(get_users, get_users, name);
+KUNIT_ARRAY_PARAM_DESC(not_mc, not_mc, name);
 
 static const size_t lengths[] = {
 	1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 79, 80, 100,
@@ -585,26 +570,77 @@ static void copy_to_user_retry(struct kunit *test)
 	}
 }
 
-static struct kunit_case copy_cases[] = {
-	KUNIT_CASE_PARAM(copy_success, all_gen_params),
-	KUNIT_CASE_PARAM(copy_unpoisoned, all_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned, recovering_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned_option_b, recovering_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned_inprogress, recovering_gen_params),
-	KUNIT_CASE_PARAM(copy_unclaimed, recovering_gen_params),
-	KUNIT_CASE_PARAM(copy_not_mc, plain_gen_params),
-	KUNIT_CASE_PARAM(copy_kernel_fault, kernel_source_gen_params),
-	KUNIT_CASE_PARAM(copy_kernel_store, kernel_destination_gen_params),
-	KUNIT_CASE_PARAM(copy_to_user_retry, user_destination_gen_params),
+#define COPIES(name)						\
+	KUNIT_CASE_PARAM(copy_success, name##_gen_params),	\
+	KUNIT_CASE_PARAM(copy_unpoisoned, name##_gen_params)
+
+#define RECOVERING_COPIES(name)						\
+	COPIES(name),							\
+	KUNIT_CASE_PARAM(copy_poisoned, name##_gen_params),		\
+	KUNIT_CASE_PARAM(copy_poisoned_option_b, name##_gen_params),	\
+	KUNIT_CASE_PARAM(copy_poisoned_inprogress, name##_gen_params),	\
+	KUNIT_CASE_PARAM(copy_unclaimed, name##_gen_params)
+
+static struct kunit_case in_kernel_cases[] = {
+	RECOVERING_COPIES(in_kernel),
+	KUNIT_CASE_PARAM(copy_kernel_fault, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_store, in_kernel_gen_params),
 	{}
 };
 
-static struct kunit_suite copy_suite = {
-	.name = "copy_mc",
-	.test_cases = copy_cases,
+static struct kunit_case to_user_cases[] = {
+	RECOVERING_COPIES(to_users),
+	KUNIT_CASE_PARAM(copy_kernel_fault, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_to_user_retry, to_users_gen_params),
+	{}
 };
 
-kunit_test_suite(copy_suite);
+static struct kunit_case from_user_cases[] = {
+	RECOVERING_COPIES(from_users),
+	KUNIT_CASE_PARAM(copy_kernel_store, from_users_gen_params),
+	{}
+};
+
+static struct kunit_case get_user_cases[] = {
+	RECOVERING_COPIES(get_users),
+	{}
+};
+
+static struct kunit_case not_mc_cases[] = {
+	COPIES(not_mc),
+	KUNIT_CASE_PARAM(copy_not_mc, not_mc_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_fault, not_mc_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_store, not_mc_gen_params),
+	{}
+};
+
+static struct kunit_suite in_kernel_suite = {
+	.name = "copy_mc_in_kernel",
+	.test_cases = in_kernel_cases,
+};
+
+static struct kunit_suite to_user_suite = {
+	.name = "copy_mc_to_user",
+	.test_cases = to_user_cases,
+};
+
+static struct kunit_suite from_user_suite = {
+	.name = "copy_mc_from_user",
+	.test_cases = from_user_cases,
+};
+
+static struct kunit_suite get_user_suite = {
+	.name = "copy_mc_get_user",
+	.test_cases = get_user_cases,
+};
+
+static struct kunit_suite not_mc_suite = {
+	.name = "copy_not_mc",
+	.test_cases = not_mc_cases,
+};
+
+kunit_test_suites(&in_kernel_suite, &to_user_suite, &from_user_suite,
+		  &get_user_suite, &not_mc_suite);
 
 MODULE_DESCRIPTION("KUnit tests of copies from poisoned memory");
 MODULE_LICENSE("GPL");
