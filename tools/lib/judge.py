@@ -144,12 +144,13 @@ class Verdict:
                 "problems": self.problems, "good": not self.problems}
 
 
-def judge(lines, config, expected, must_have, skips_asked_for=False):
+def judge(lines, config, expected, must_have, lacks=(), skips_asked_for=False):
     """Judges a run by its log.
 
     config: the text of the kernel's .config; expected: the suites that must have run;
-    must_have: the features that this run was started with; skips_asked_for: somebody told
-    kunit to skip what a filter leaves out.
+    must_have: the features that this run was started with; lacks: those that do not work
+    whatever the log says; skips_asked_for: somebody told kunit to skip what a filter
+    leaves out.
     """
     log = Log()
     for line in lines:
@@ -159,6 +160,7 @@ def judge(lines, config, expected, must_have, skips_asked_for=False):
     features = {name: phrase in text for name, phrase in LOG_FEATURES.items()}
     features |= {name: f"\n{symbol}=y\n" in f"\n{config}\n"
                  for name, symbol in CONFIG_FEATURES.items()}
+    features |= {name: False for name in lacks}
 
     if not log.started:
         problems.append("the kernel did not come to its tests")

@@ -175,7 +175,9 @@ def must_have(version, qemu, mte, extra):
     # Somebody's own machine or CPU may lack anything.
     if has_option(extra, "--qemu_args", "--qemu_config"):
         return []
-    wanted = ["MTE"] if mte and "arm64.nomte" not in asked else []
+    wanted = []
+    if mte and qemu >= packages.QEMU_TAGS and "arm64.nomte" not in asked:
+        wanted.append("MTE")
     if _wants_mops(version) and qemu >= packages.QEMU_MOPS and "arm64.nomops" not in asked:
         wanted.append("MOPS")
     return wanted
@@ -207,7 +209,7 @@ def run(args, extra=(), mte=True):
             ui.note(f"with edits not written back yet: {', '.join(edits[:3])}"
                     f"{', ...' if edits[3:] else ''}")
         check_compiler(prepared.top)
-        binary, qemu = packages.qemu(args, _wants_mops(version))
+        binary, qemu = packages.qemu(args)
         result = Run(prepared, version, qemu, None, expected,
                      os.path.join(prepared.home, "kunit/test.log"), {})
         _build_and_boot(args, extra, mte, binary, result)
@@ -255,6 +257,7 @@ def _build_and_boot(args, extra, mte, binary, result):
         lines, "\n".join(_read(os.path.join(build_dir, ".config"))),
         [] if has_option(extra, "--filter") else result.expected,
         must_have(result.version, result.qemu, mte, extra),
+        lacks=() if result.qemu >= packages.QEMU_TAGS else ("MTE",),
         skips_asked_for=has_option(extra, "--filter_action"))
     _parse(kunit, top, args, result)
     problems = result.verdict.problems
@@ -341,8 +344,8 @@ def _read(path):
 def add_arguments(parser):
     tree.add_arguments(parser)
     parser.add_argument("--qemu", metavar="BIN",
-                        help="QEMU to boot with (default: the machine's, or for kernels that use "
-                             "MOPS one that has it)")
+                        help="QEMU to boot with (default: the machine's, or if that is older than "
+                             "10 one from Debian's backports, below the build directory)")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="how many compilers at a time (default: one per CPU)")
     parser.add_argument("--timeout", type=int, default=600, metavar="S",

@@ -239,8 +239,9 @@ def kernel_source(version, build_dir, may_install):
 
 # -- QEMU --------------------------------------------------------------------------------
 
-QEMU_MTE = (7, 0)       # the first with memory tags for the kernel, as we use them
+QEMU_OLDEST = (7, 0)    # the first that boots with -machine virt,mte=on and all of -cpu max
 QEMU_MOPS = (8, 2)      # the first with FEAT_MOPS in -cpu max
+QEMU_TAGS = (10, 0)     # has a tag for each granule; 7.2 has two for a whole page
 
 
 def qemu_version(binary):
@@ -250,10 +251,10 @@ def qemu_version(binary):
 
 
 def private_qemu(build_dir):
-    """A QEMU with MOPS from the release's backports; nothing of it is installed."""
+    """A QEMU with MTE and MOPS from the release's backports; nothing of it is installed."""
     top = os.path.join(build_dir, "qemu-10")
     wrapper = os.path.join(top, "bin/qemu-system-aarch64")
-    if (qemu_version(wrapper) or (0,)) >= QEMU_MOPS:
+    if (qemu_version(wrapper) or (0,)) >= QEMU_TAGS:
         return wrapper
     backports = f"{release()}-backports"
     private = Private(build_dir, [release(), backports])
@@ -281,7 +282,7 @@ def private_qemu(build_dir):
     return wrapper
 
 
-def qemu(args, wants_mops):
+def qemu(args):
     """The QEMU to use, and its version."""
     if args.qemu:
         binary = shutil.which(args.qemu)
@@ -290,15 +291,15 @@ def qemu(args, wants_mops):
     else:
         need(not args.no_install, QEMU)
         binary = shutil.which("qemu-system-aarch64")
-        if wants_mops and (qemu_version(binary) or (0,)) < QEMU_MOPS:
+        if (qemu_version(binary) or (0,)) < QEMU_TAGS:
             try:
                 binary = private_qemu(os.path.abspath(args.build_dir))
             except Unavailable as e:
-                ui.note(f"no QEMU with MOPS: {e}; going on without MOPS")
+                ui.note(f"no QEMU with MTE and MOPS: {e}; going on without them")
     version = qemu_version(binary)
     if not version:
         raise Fail(f"{binary}: is no QEMU that runs here; install qemu-system-arm or give --qemu")
-    if version < QEMU_MTE:
+    if version < QEMU_OLDEST:
         raise Fail(f"{binary}: QEMU {'.'.join(map(str, version))} is too old, "
-                   f"{'.'.join(map(str, QEMU_MTE))} is needed for MTE; give a newer one with --qemu")
+                   f"{'.'.join(map(str, QEMU_OLDEST))} is needed; give a newer one with --qemu")
     return os.path.abspath(binary), version

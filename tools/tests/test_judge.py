@@ -114,6 +114,7 @@ class Judge(unittest.TestCase):
             self.assertEqual(self.judge(skip(reason)).problems, [], reason)
         for reason in ("needs MTE", "needs KASAN", "needs a kernel without MOPS"):
             self.bad(skip(reason), "copy_mc.tags was skipped although this run")
+        self.assertEqual(self.judge(skip("needs MTE"), must_have=(), lacks=("MTE",)).problems, [])
         for reason in ("", "later", "needs LUCK"):
             self.bad(skip(reason), "copy_mc.tags was skipped for no known reason")
         self.assertEqual(self.judge(skip("x"), skips_asked_for=True).problems, [])
@@ -168,7 +169,7 @@ class Arguments(unittest.TestCase):
         for version, qemu, mte, extra, want in (
                 ("6.12.117", new, True, [], ["MTE"]),
                 ("7.3.4", new, True, [], ["MTE", "MOPS"]),
-                ("7.3.4", old, True, [], ["MTE"]),
+                ("7.3.4", old, True, [], []),
                 ("7.3.4", new, False, [], ["MOPS"]),
                 ("7.3.4", new, True, ["--kernel_args=x arm64.nomops"], ["MTE"]),
                 ("7.3.4", new, True, ["--kernel_args", "arm64.nomte"], ["MOPS"]),
