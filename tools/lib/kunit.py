@@ -122,7 +122,7 @@ def build_with_progress(cmd, top, build, log, total_file, env=None):
             total, known = int(f.read()), True
     except (OSError, ValueError):
         total, known = OBJECTS, False
-    fresh = not os.path.exists(os.path.join(build, "vmlinux"))
+    fresh = not objects(build)
     start, progress = time.time(), ui.Progress()
     progress.last = time.monotonic()
     with open(log, "w", encoding="utf-8") as out, \
@@ -131,7 +131,7 @@ def build_with_progress(cmd, top, build, log, total_file, env=None):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 p.wait(1)
                 break
-            done = objects(build, 0.0 if fresh else start - 1)
+            done = objects(build, start - 1)
             progress.show(f"   built {done} of about {max(total, done)} objects" if fresh
                           else f"   built {done} objects anew")
     progress.clear()

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Good and bad runs told apart by their logs."""
 
-import os
 import tempfile
 import unittest
 
-from lib import judge, kunit, tree
+from lib import judge, tree
 from tests.fake import write
 
 MTE = "[    0.1] CPU features: detected: Memory Tagging Extension"
@@ -153,40 +152,3 @@ static struct kunit_suite b_suite = {
 
     def test_the_repository_has_some(self):
         self.assertTrue(judge.repo_suites(tree.REPO))
-
-
-class Arguments(unittest.TestCase):
-    def test_each_goes_where_it_is_known(self):
-        build, execute = kunit.split_arguments(
-            ["--kernel_args", "a=b", "--kconfig_add=CONFIG_X=y", "--make_options", "W=1",
-             "--filter=speed>slow", "--jobs", "3"])
-        self.assertEqual(build, ["--kconfig_add=CONFIG_X=y", "--make_options", "W=1", "--jobs", "3"])
-        self.assertEqual(execute, ["--kernel_args", "a=b", "--kconfig_add=CONFIG_X=y",
-                                   "--make_options", "W=1", "--filter=speed>slow"])
-
-    def test_features_that_a_run_must_have(self):
-        new, old = (10, 0, 2), (7, 2, 22)
-        for version, qemu, mte, extra, want in (
-                ("6.12.117", new, True, [], ["MTE"]),
-                ("7.3.4", new, True, [], ["MTE", "MOPS"]),
-                ("7.3.4", old, True, [], []),
-                ("7.3.4", new, False, [], ["MOPS"]),
-                ("7.3.4", new, True, ["--kernel_args=x arm64.nomops"], ["MTE"]),
-                ("7.3.4", new, True, ["--kernel_args", "arm64.nomte"], ["MOPS"]),
-                ("7.3.4", new, True, ["--qemu_args", "-cpu cortex-a57"], [])):
-            self.assertEqual(kunit.must_have(version, qemu, mte, extra), want, (version, extra))
-
-    def test_qemu_configuration(self):
-        with open(kunit.MTE_CONFIG, encoding="utf-8") as f:
-            self.assertIn("mte=on", f.read())
-
-
-class Objects(unittest.TestCase):
-    def test_counted_where_they_are(self):
-        with tempfile.TemporaryDirectory() as top:
-            for name in ("a.o", "lib/b.o", "lib/c.c"):
-                write(top, name, "")
-            os.symlink("/", os.path.join(top, "source"))
-            os.utime(os.path.join(top, "a.o"), (1, 1))
-            self.assertEqual(kunit.objects(top), 2)
-            self.assertEqual(kunit.objects(top, since=2), 1)
