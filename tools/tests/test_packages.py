@@ -121,14 +121,14 @@ class Qemu(Case):
 
     def test_version(self):
         args = self.binary("QEMU emulator version 7.2.22 (Debian 1:7.2)")
-        self.assertEqual(packages.qemu(args, True), (args.qemu, (7, 2, 22)))
+        self.assertEqual(packages.qemu(args), (args.qemu, (7, 2, 22)))
 
     def test_too_old(self):
         with self.fails("QEMU 6.2.0 is too old, 7.0 is needed"):
-            packages.qemu(self.binary("QEMU emulator version 6.2.0"), False)
+            packages.qemu(self.binary("QEMU emulator version 6.2.0"))
 
     def test_none(self):
         with self.fails("is no QEMU that runs here"):
-            packages.qemu(self.binary("hello"), False)
+            packages.qemu(self.binary("hello"))
         with self.fails("no such program"):
-            packages.qemu(types.SimpleNamespace(qemu="/no/such"), False)
+            packages.qemu(types.SimpleNamespace(qemu="/no/such"))
