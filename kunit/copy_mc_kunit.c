@@ -443,6 +443,8 @@ static void copy_poisoned_option_b(struct kunit *test)
 {
 	struct copy *c = copy_init(test);
 
+	if (!IS_ENABLED(CONFIG_AS_HAS_MOPS))
+		kunit_skip(test, "needs AS_HAS_MOPS");
 	if (!has_mops())
 		kunit_skip(test, "needs MOPS");
 

@@ -54,7 +54,7 @@ struct sea_poison {
  * @accesses: number of accesses to the trapping memory
  * @matches: number of those that met the condition, aborted or not
  * @fixed: number of aborts that continued at a fixup
- * @died: 1 after an abort that would have been fatal. The access is then made
+ * @died: set after an abort that would have been fatal. The access is then made
  *	good and the rest of the copy runs without aborts.
  * @retried: likewise, for one after which the instruction would run again
  * @claims: how often APEI was asked

@@ -33,6 +33,7 @@ CONFIG_FEATURES = {
     "THP": "CONFIG_TRANSPARENT_HUGEPAGE", "KSM": "CONFIG_KSM", "BPF_JIT": "CONFIG_BPF_JIT",
     "MEMORY_FAILURE": "CONFIG_MEMORY_FAILURE", "IO_URING": "CONFIG_IO_URING",
     "RODATA_FULL": "CONFIG_RODATA_FULL_DEFAULT_ENABLED",
+    "AS_HAS_MOPS": "CONFIG_AS_HAS_MOPS",    # and the kernel's own copies use it
 }
 
 _TIME = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
