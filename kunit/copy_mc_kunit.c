@@ -7,6 +7,7 @@
  */
 
 #include <kunit/test.h>
+#include <linux/cpufeature.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -14,7 +15,6 @@
 #include <linux/uio.h>
 
 #include <asm/copy_mc.h>
-#include <asm/cpufeature.h>
 
 #include "sea_inject.h"
 
@@ -572,44 +572,54 @@ static void copy_to_user_retry(struct kunit *test)
 	}
 }
 
-#define COPIES(name)						\
-	KUNIT_CASE_PARAM(copy_success, name##_gen_params),	\
-	KUNIT_CASE_PARAM(copy_unpoisoned, name##_gen_params)
-
-#define RECOVERING_COPIES(name)						\
-	COPIES(name),							\
-	KUNIT_CASE_PARAM(copy_poisoned, name##_gen_params),		\
-	KUNIT_CASE_PARAM(copy_poisoned_option_b, name##_gen_params),	\
-	KUNIT_CASE_PARAM(copy_poisoned_inprogress, name##_gen_params),	\
-	KUNIT_CASE_PARAM(copy_unclaimed, name##_gen_params)
-
 static struct kunit_case in_kernel_cases[] = {
-	RECOVERING_COPIES(in_kernel),
+	KUNIT_CASE_PARAM(copy_success, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_option_b, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_inprogress, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_unclaimed, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, in_kernel_gen_params),
 	{}
 };
 
 static struct kunit_case to_user_cases[] = {
-	RECOVERING_COPIES(to_users),
+	KUNIT_CASE_PARAM(copy_success, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_option_b, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_inprogress, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_unclaimed, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_to_user_retry, to_users_gen_params),
 	{}
 };
 
 static struct kunit_case from_user_cases[] = {
-	RECOVERING_COPIES(from_users),
+	KUNIT_CASE_PARAM(copy_success, from_users_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, from_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned, from_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_option_b, from_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_inprogress, from_users_gen_params),
+	KUNIT_CASE_PARAM(copy_unclaimed, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, from_users_gen_params),
 	{}
 };
 
 static struct kunit_case get_user_cases[] = {
-	RECOVERING_COPIES(get_users),
+	KUNIT_CASE_PARAM(copy_success, get_users_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, get_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned, get_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_option_b, get_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_inprogress, get_users_gen_params),
+	KUNIT_CASE_PARAM(copy_unclaimed, get_users_gen_params),
 	{}
 };
 
 static struct kunit_case not_mc_cases[] = {
-	COPIES(not_mc),
+	KUNIT_CASE_PARAM(copy_success, not_mc_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, not_mc_gen_params),
 	KUNIT_CASE_PARAM(copy_not_mc, not_mc_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, not_mc_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, not_mc_gen_params),

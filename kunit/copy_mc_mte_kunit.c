@@ -4,11 +4,11 @@
  */
 
 #include <kunit/test.h>
+#include <linux/cpufeature.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 
 #include <asm/copy_mc.h>
-#include <asm/cpufeature.h>
 #include <asm/mte.h>
 
 #include "sea_inject.h"
