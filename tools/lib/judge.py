@@ -177,7 +177,8 @@ def judge(lines, config, expected, must_have, lacks=(), skips_asked_for=False):
         problems.append(f"{len(bad) - 5} more lines of the log like these")
 
     there = {s.name for s in log.suites}
-    problems += [f"suite {name} is missing" for name in expected if name not in there]
+    if missing := [name for name in expected if name not in there]:
+        problems.append(f"missing: suite {', '.join(missing)}")
     if log.started and not log.suites:
         problems.append("no suite ran")
     for suite in log.suites:

@@ -85,12 +85,12 @@ class Judge(unittest.TestCase):
         self.bad([*GOOD, *["BUG: x"] * 9], *["line"] * 5, "4 more lines")
 
     def test_missing_suite(self):
-        self.bad(GOOD[:-6], "suite sea_decision is missing")
-        self.bad([], "did not come to its tests", "copy_mc is missing", "sea_decision is missing")
+        self.bad(GOOD[:-6], "missing: suite sea_decision$")
+        self.bad([], "did not come to its tests", "missing: suite copy_mc, sea_decision$")
         self.bad(GOOD[:2], "no suite ran", expected=())
 
     def test_suite_that_crashed(self):
-        self.bad(GOOD[:12], "sea_decision is missing", "copy_mc ended after 1 of 2 cases")
+        self.bad(GOOD[:12], "missing: suite sea_decision", "copy_mc ended after 1 of 2 cases")
         self.bad(self.replaced("    ok 1 table", "x"), "sea_decision ended after 0 of 1 cases")
 
     def test_failed_case(self):
