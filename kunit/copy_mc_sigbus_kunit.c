@@ -66,6 +66,8 @@ static void fail_copy(struct process *p, struct sea_inject *si)
 /* Task work first, then the delivery of what is pending */
 static void return_to_user(struct process *p)
 {
+	/* A task's own does not go away. */
+	spinlock_t *lock = &rcu_dereference_raw(current->sighand)->siglock;
 	sigset_t not_sigbus;
 	kernel_siginfo_t info;
 	enum pid_type type;
@@ -73,10 +75,10 @@ static void return_to_user(struct process *p)
 	task_work_run();
 
 	siginitsetinv(&not_sigbus, sigmask(SIGBUS));
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(lock);
 	while (dequeue_signal(&not_sigbus, p->signals ? &info : &p->info, &type))
 		p->signals++;
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(lock);
 
 	p->fault_code = current->thread.fault_code;
 }
