@@ -347,18 +347,26 @@ def other_architecture(name):
 
 
 def touched_objects(k):
-    """The arm64 objects of all files that the overlay adds or changes, and of header users."""
-    found = set(GENERIC) - {"fs/dax.o"}
+    """The arm64 objects of all files that the overlay adds or changes, and of header users.
+
+    Two lists: those that the suites' kernel has, and the others.
+    """
+    found = set(GENERIC)
     for name in k.tree.git.changed(k.tree.git.tree("base"), k.tree.work_tree()):
         if re.match(r"(arch/arm64|mm|lib|kunit)/(?!tests/).*\.[cS]$", name):
             found.add(name[:-1] + "o")
-    # What the configuration leaves out has no object.
-    return sorted(o for o in found if os.path.exists(os.path.join(k.home, "kunit", o)))
+    there = {o for o in found if os.path.exists(os.path.join(k.home, "kunit", o))}
+    return sorted(there), sorted(found - there)
 
 
 def sparse(k):
     """sparse and W=1 have nothing new to say"""
-    return new_warnings(k, "warnings", touched_objects(k), ["W=1", "C=2"], text=k.kunit_config())
+    flags = ["W=1", "C=2"]
+    suites, others = touched_objects(k)
+    said = new_warnings(k, "warnings", suites, flags, text=k.kunit_config())
+    if others:
+        said += f" and {new_warnings(k, 'ghes', others, flags)}"
+    return said
 
 
 # What checkpatch asks for that does not apply, and why.
