@@ -20,7 +20,7 @@ CROSS = "aarch64-linux-gnu-"
 MTE_CONFIG = os.path.join(tree.REPO, "tools/qemu/arm64_mte.py")
 
 # How many objects a first build makes, to tell how far it is; later ones are counted.
-OBJECTS = 1250
+OBJECTS = 983
 
 # Options that only one of kunit.py's build and exec knows; it has the others in common.
 EXEC_ONLY = ("--timeout --filter --filter_action --kernel_args --run_isolated --list_tests "
