@@ -302,14 +302,18 @@ def modules(k):
     """nd_pmem and libnvdimm build as modules"""
     arch, build = k.configure("ghes")
     require(k, build, "CONFIG_ARCH_HAS_COPY_MC=y", "CONFIG_BLK_DEV_PMEM=m", "CONFIG_LIBNVDIMM=m")
-    k.make(arch, build, "vmlinux", "modules")
+    # Without vmlinux, which takes minutes, modpost knows no symbol: look for ours below.
+    k.make(arch, build, "KBUILD_MODPOST_WARN=1", "modules", "arch/arm64/lib/memcpy_mc.o")
     undefined = set()
     for name in ("libnvdimm", "nd_pmem"):
         path = os.path.join(build, f"drivers/nvdimm/{name}.ko")
         undefined |= set(run(f"{arch[1]}nm", "-u", path)[1].split())
-    if not any("memcpy_mc" in u for u in undefined):
+    exported = run(f"{arch[1]}nm", os.path.join(build, "arch/arm64/lib/memcpy_mc.o"))[1].split()
+    if "memcpy_mc" not in undefined:
         raise Fail("neither module calls memcpy_mc")
-    return "modpost resolved " + ", ".join(sorted(u for u in undefined if "_mc" in u))
+    if "__export_symbol_memcpy_mc" not in exported:
+        raise Fail("memcpy_mc is not exported to modules")
+    return "they call memcpy_mc, which is exported"
 
 
 def warnings(text, k):
