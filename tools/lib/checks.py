@@ -169,7 +169,7 @@ class Kernel:
         for o in objects:
             if os.path.exists(os.path.join(build, o)):
                 os.unlink(os.path.join(build, o))
-        # kbuild goes into x86's lib twice, for objects and for lib.a: not at the same time.
+        # kbuild goes into an arch's lib twice, for objects and for lib.a: not at the same time.
         alone = [o for o in objects if re.match(r"arch/\w+/lib/", o)]
         rest = [o for o in objects if o not in alone]
         text = self.make(arch, build, *flags, *rest, base=base) if rest else ""
@@ -303,7 +303,8 @@ def modules(k):
     arch, build = k.configure("ghes")
     require(k, build, "CONFIG_ARCH_HAS_COPY_MC=y", "CONFIG_BLK_DEV_PMEM=m", "CONFIG_LIBNVDIMM=m")
     # Without vmlinux, which takes minutes, modpost knows no symbol: look for ours below.
-    k.make(arch, build, "KBUILD_MODPOST_WARN=1", "modules", "arch/arm64/lib/memcpy_mc.o")
+    k.make(arch, build, "KBUILD_MODPOST_WARN=1", "modules")
+    k.objects("ghes", ["arch/arm64/lib/memcpy_mc.o"])
     undefined = set()
     for name in ("libnvdimm", "nd_pmem"):
         path = os.path.join(build, f"drivers/nvdimm/{name}.ko")
