@@ -23,7 +23,7 @@
 
 #include "sea_inject.h"
 
-/* Tasks that have an injection armed. Only a task itself changes its slot. */
+/* Tasks that have an injection armed. Only a task itself, alive, changes its slot. */
 static struct {
 	struct task_struct *task;
 	struct sea_inject *si;
@@ -72,6 +72,22 @@ void sea_inject_disarm(struct sea_inject *si)
 	}
 }
 
+/**
+ * sea_inject_forget() - disarm for a task that died of its abort
+ * @si: the injection, with @si->really_die, that the task armed
+ *
+ * Does not sleep. Call it before the last reference to the task is put: the next one
+ * may be at the same address.
+ */
+void sea_inject_forget(struct sea_inject *si)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(armed); i++)
+		if (armed[i].si == si)
+			WRITE_ONCE(armed[i].task, NULL);
+}
+
 static struct sea_inject *sea_inject_current(void)
 {
 	int i;
@@ -83,17 +99,6 @@ static struct sea_inject *sea_inject_current(void)
 	return NULL;
 }
 
-/* What a load or store does. A pair is one access of twice the size. */
-struct access {
-	unsigned long addr;
-	size_t size;
-	bool tags;
-	bool store;
-	unsigned int rt, rt2, rn;
-	unsigned int nregs;
-	unsigned long wback;		/* what to add to rn */
-};
-
 static unsigned long base_reg(const struct pt_regs *regs, unsigned int r)
 {
 	return r == 31 ? regs->sp : pt_regs_read_reg(regs, r);
@@ -103,9 +108,10 @@ static unsigned long base_reg(const struct pt_regs *regs, unsigned int r)
  * Arm ARM, "Loads and Stores" encodings: the general purpose forms that copy
  * routines use. Loads and stores differ in one bit.
  */
-static bool decode_regs(u32 insn, const struct pt_regs *regs, struct access *a)
+static bool decode_regs(u32 insn, struct sea_access *a)
 {
 	unsigned int scale = insn >> 30;
+	bool unprivileged = false;
 	bool pair = false;
 	bool post = false;
 	bool pre = false;
@@ -122,9 +128,13 @@ static bool decode_regs(u32 insn, const struct pt_regs *regs, struct access *a)
 	} else if ((insn & 0x3f200000) == 0x38000000) {		/* 9 bit offset */
 		imm = sign_extend64(FIELD_GET(GENMASK(20, 12), insn), 8);
 		post = FIELD_GET(GENMASK(11, 10), insn) == 1;
+		unprivileged = FIELD_GET(GENMASK(11, 10), insn) == 2;
 		pre = FIELD_GET(GENMASK(11, 10), insn) == 3;
 	} else if ((insn & 0x3f000000) == 0x39000000) {		/* 12 bit offset */
 		imm = FIELD_GET(GENMASK(21, 10), insn) << scale;
+	} else if ((insn & 0x3fff7c00) == 0x085f7c00) {		/* LDXR, LDAXR */
+		/* Made good as a plain load: the exclusive store after it fails. */
+		imm = 0;
 	} else {
 		return false;
 	}
@@ -132,62 +142,104 @@ static bool decode_regs(u32 insn, const struct pt_regs *regs, struct access *a)
 	if (!pair && insn & BIT(23))
 		return false;					/* sign extending */
 
-	a->tags = false;
-	a->store = !(insn & BIT(22));
-	a->rt = FIELD_GET(GENMASK(4, 0), insn);
-	a->rn = FIELD_GET(GENMASK(9, 5), insn);
-	a->rt2 = FIELD_GET(GENMASK(14, 10), insn);
-	a->nregs = pair ? 2 : 1;
-	a->size = BIT(scale) * a->nregs;
-	a->addr = base_reg(regs, a->rn) + (post ? 0 : imm);
-	a->wback = post || pre ? imm : 0;
+	*a = (struct sea_access) {
+		.kind = insn & BIT(22) ? SEA_LOAD : SEA_STORE,
+		.size = BIT(scale) << pair,
+		.unprivileged = unprivileged,
+		.rt = FIELD_GET(GENMASK(4, 0), insn),
+		.rn = FIELD_GET(GENMASK(9, 5), insn),
+		.rt2 = FIELD_GET(GENMASK(14, 10), insn),
+		.nregs = pair ? 2 : 1,
+		.offset = post ? 0 : imm,
+		.wback = post || pre ? imm : 0,
+	};
 	return true;
 }
 
-static bool decode_tags(u32 insn, const struct pt_regs *regs, struct access *a)
+static bool decode_tags(u32 insn, struct sea_access *a)
 {
-	if ((insn & 0xfffffc00) != 0xd9e00000)			/* LDGM */
+	if ((insn & 0xffbffc00) != 0xd9a00000)			/* LDGM, STGM */
 		return false;
 
-	*a = (struct access) {
+	*a = (struct sea_access) {
+		.kind = insn & BIT(22) ? SEA_LOAD : SEA_STORE,
 		.tags = true,
+		.size = 1,
 		.rt = FIELD_GET(GENMASK(4, 0), insn),
 		.rn = FIELD_GET(GENMASK(9, 5), insn),
 		.nregs = 1,
-		.size = 1,
 	};
-	a->addr = base_reg(regs, a->rn);
 	return true;
+}
+
+#define CPY_PROLOGUE	0
+#define CPY_MAIN	1
+#define CPY_EPILOGUE	2
+
+static unsigned int cpy_stage(u32 insn)
+{
+	return FIELD_GET(GENMASK(23, 22), insn);
+}
+
+/* CPYF* and CPY* */
+static bool is_cpy(u32 insn)
+{
+	return (insn & 0xfb200c00) == 0x19000400 && cpy_stage(insn) <= CPY_EPILOGUE;
+}
+
+/* SETP, SETM, SETE */
+static bool is_set(u32 insn)
+{
+	return (insn & 0xffe00c00) == 0x19c00400;
+}
+
+/**
+ * sea_decode() - what an instruction does to memory
+ * @insn: the instruction
+ * @a: where to put it
+ *
+ * May be called in any context.
+ *
+ * Return: false if it is none of those the simulator knows.
+ */
+bool sea_decode(u32 insn, struct sea_access *a)
+{
+	if (is_cpy(insn)) {
+		*a = (struct sea_access) { .kind = SEA_CPY };
+		return true;
+	}
+	return decode_regs(insn, a) || decode_tags(insn, a);
 }
 
 static u8 *sea_byte(struct sea_inject *si, unsigned long addr)
 {
-	size_t offset = untagged_addr(addr) - si->trap;
+	size_t offset = __untagged_addr(addr) - si->trap;
 
 	return offset < si->size ? si->alias + offset : (u8 *)addr;
 }
 
-static void do_regs(struct sea_inject *si, struct access *a,
-		    struct pt_regs *regs)
+static void do_regs(struct sea_inject *si, struct sea_access *a,
+		    unsigned long addr, struct pt_regs *regs)
 {
 	size_t size = a->size / a->nregs;
+	bool store = a->kind == SEA_STORE;
 	unsigned int i, j, r;
 
 	for (i = 0; i < a->nregs; i++) {
 		u64 val = 0;
 
 		r = i ? a->rt2 : a->rt;
-		if (a->store)
+		if (store)
 			val = pt_regs_read_reg(regs, r);
 		for (j = 0; j < size; j++) {
-			u8 *p = sea_byte(si, a->addr + i * size + j);
+			u8 *p = sea_byte(si, addr + i * size + j);
 
-			if (a->store)
+			if (store)
 				*p = val >> (8 * j);
 			else
 				val |= (u64)*p << (8 * j);
 		}
-		if (!a->store)
+		if (!store)
 			pt_regs_write_reg(regs, r, val);
 	}
 
@@ -198,13 +250,13 @@ static void do_regs(struct sea_inject *si, struct access *a,
 	regs->pc += AARCH64_INSN_SIZE;
 }
 
-static void do_tags(struct sea_inject *si, struct access *a,
-		    struct pt_regs *regs)
+static void do_tags(struct sea_inject *si, struct sea_access *a,
+		    unsigned long addr, struct pt_regs *regs)
 {
 	u64 tags = 0;
 
 	asm volatile(__MTE_PREAMBLE "ldgm %0, [%1]"
-		     : "=r" (tags) : "r" (sea_byte(si, a->addr)));
+		     : "=r" (tags) : "r" (sea_byte(si, addr)));
 	pt_regs_write_reg(regs, a->rt, tags);
 	regs->pc += AARCH64_INSN_SIZE;
 }
@@ -212,7 +264,7 @@ static void do_tags(struct sea_inject *si, struct access *a,
 static size_t sea_first_poison(const struct sea_inject *si, unsigned long addr,
 			       size_t size)
 {
-	size_t offset = untagged_addr(addr) - si->trap;
+	size_t offset = __untagged_addr(addr) - si->trap;
 	size_t first = size;
 	int i;
 
@@ -245,7 +297,11 @@ static size_t sea_good_bytes(const struct sea_inject *si, unsigned long pc,
 static bool sea_abort(struct sea_inject *si, struct pt_regs *regs,
 		      unsigned long esr, unsigned long addr, size_t size)
 {
+	size_t insn = (regs->pc - si->code) / AARCH64_INSN_SIZE;
+
 	si->accesses++;
+	if (insn < si->nr_counts)
+		si->counts[insn]++;
 	if (sea_good_bytes(si, regs->pc, addr, size) == size)
 		return false;
 	if (++si->matches < si->nth || si->died || si->retried)
@@ -256,7 +312,7 @@ static bool sea_abort(struct sea_inject *si, struct pt_regs *regs,
 	if (si->fnv)
 		esr |= ESR_ELx_FnV;
 	si->esr = esr ^ si->esr_flip;
-	si->fault = si->far ?: max(untagged_addr(addr), si->trap);
+	si->fault = si->far ?: max(__untagged_addr(addr), si->trap + si->mapped);
 	si->before = *regs;
 	do_mem_abort(si->fault, si->esr, regs);
 	si->after = *regs;
@@ -274,38 +330,26 @@ static bool sea_abort(struct sea_inject *si, struct pt_regs *regs,
 static bool load_or_store(struct sea_inject *si, struct pt_regs *regs,
 			  unsigned long esr, u32 insn)
 {
-	struct access a;
+	struct sea_access a;
+	unsigned long addr;
 
-	if (!decode_regs(insn, regs, &a) && !decode_tags(insn, regs, &a))
+	if (!sea_decode(insn, &a) || (a.tags && a.kind == SEA_STORE))
 		return false;
 
-	if (sea_abort(si, regs, esr, a.addr, a.size))
+	addr = base_reg(regs, a.rn) + a.offset;
+	if (sea_abort(si, regs, esr, addr, a.size))
 		return true;
 
 	if (a.tags)
-		do_tags(si, &a, regs);
+		do_tags(si, &a, addr, regs);
 	else
-		do_regs(si, &a, regs);
+		do_regs(si, &a, addr, regs);
 	return true;
 }
 
 static u32 insn_at(unsigned long pc)
 {
 	return le32_to_cpup((const __le32 *)pc);
-}
-
-#define CPY_PROLOGUE	0
-#define CPY_MAIN	1
-#define CPY_EPILOGUE	2
-
-static unsigned int cpy_stage(u32 insn)
-{
-	return FIELD_GET(GENMASK(23, 22), insn);
-}
-
-static bool is_cpy(u32 insn)
-{
-	return (insn & 0xfb200c00) == 0x19000400 && cpy_stage(insn) <= CPY_EPILOGUE;
 }
 
 /*
@@ -341,6 +385,18 @@ static void cpy_user_fault(unsigned long esr, struct pt_regs *regs,
 	do_mem_abort(far, esr, regs);
 }
 
+/* An arbitrary split of @todo bytes, which leaves something to each stage */
+static size_t cpy_keep(unsigned int stage, size_t todo)
+{
+	switch (stage) {
+	case CPY_PROLOGUE:
+		return todo - min(todo, 16);
+	case CPY_MAIN:
+		return todo % 64;
+	}
+	return 0;
+}
+
 /*
  * Arm ARM, "Memory Copy and Memory Set instructions". The registers tell what is
  * left, in one of two formats once the prologue is done: Option A (PSTATE.C
@@ -360,13 +416,7 @@ static bool run_cpy(struct sea_inject *si, struct pt_regs *regs,
 		unsigned int stage = cpy_stage(insn);
 		bool option_a = stage != CPY_PROLOGUE && !(regs->pstate & PSR_C_BIT);
 		size_t todo = option_a ? -*left : *left;
-		size_t keep = 0;
-
-		/* An arbitrary split, which leaves something to each. */
-		if (stage == CPY_PROLOGUE)
-			keep = todo - min(todo, 16);
-		else if (stage == CPY_MAIN)
-			keep = todo % 64;
+		size_t keep = cpy_keep(stage, todo);
 
 		while (todo > keep) {
 			unsigned long src = option_a ? *from + *left : *from;
@@ -417,6 +467,49 @@ static bool run_cpy(struct sea_inject *si, struct pt_regs *regs,
 	return false;
 }
 
+/* Likewise, with one address, and a byte to store in place of a source */
+static bool run_set(struct sea_inject *si, struct pt_regs *regs,
+		    unsigned long esr, u32 insn)
+{
+	u64 *to = &regs->regs[FIELD_GET(GENMASK(4, 0), insn)];
+	u64 *left = &regs->regs[FIELD_GET(GENMASK(9, 5), insn)];
+	u8 byte = pt_regs_read_reg(regs, FIELD_GET(GENMASK(20, 16), insn));
+
+	do {
+		unsigned int stage = FIELD_GET(GENMASK(15, 14), insn);
+		bool option_a = stage != CPY_PROLOGUE && !(regs->pstate & PSR_C_BIT);
+		size_t todo = option_a ? -*left : *left;
+		size_t keep = cpy_keep(stage, todo);
+
+		for (; todo > keep; todo--) {
+			unsigned long addr = option_a ? *to + *left : *to;
+
+			if (sea_abort(si, regs, esr, addr, 1))
+				return true;
+			*sea_byte(si, addr) = byte;
+			*left += option_a ? 1 : -1;
+			*to += option_a ? 0 : 1;
+		}
+
+		if (stage == CPY_PROLOGUE) {
+			regs->pstate &= ~(PSR_N_BIT | PSR_Z_BIT | PSR_C_BIT | PSR_V_BIT);
+			if (si->cpy_option_b) {
+				regs->pstate |= PSR_C_BIT;
+			} else {
+				*to += *left;
+				*left = -*left;
+			}
+		}
+		regs->pc += AARCH64_INSN_SIZE;
+		if (stage == CPY_EPILOGUE)
+			return true;
+
+		insn = insn_at(regs->pc);
+	} while (is_set(insn));
+
+	return false;
+}
+
 /* The hook at the entry of do_mem_abort(). True: nothing is left to do. */
 bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 {
@@ -427,13 +520,17 @@ bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 	if (!si || si->busy || user_mode(regs) ||
 	    ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR ||
 	    !esr_fsc_is_translation_fault(esr) ||
-	    untagged_addr(far) - si->trap >= si->size)
+	    __untagged_addr(far) - si->trap >= si->size)
 		return false;
 
 	si->busy = true;
 	insn = insn_at(regs->pc);
-	done = is_cpy(insn) ? run_cpy(si, regs, esr, insn) :
-			      load_or_store(si, regs, esr, insn);
+	if (is_cpy(insn))
+		done = run_cpy(si, regs, esr, insn);
+	else if (is_set(insn))
+		done = run_set(si, regs, esr, insn);
+	else
+		done = load_or_store(si, regs, esr, insn);
 	si->busy = false;
 
 	if (!done)
@@ -446,7 +543,7 @@ bool sea_inject_dies(const char *msg)
 {
 	struct sea_inject *si = sea_inject_current();
 
-	if (!si || !si->busy)
+	if (!si || !si->busy || si->really_die)
 		return false;
 
 	/* The first reason is the one that would have been seen. */
@@ -490,10 +587,46 @@ int sea_inject_alloc(struct kunit *test, struct sea_inject *si, size_t size)
 	if (kunit_add_action_or_reset(test, free_trap, area))
 		return -ENOMEM;
 
-	si->trap = untagged_addr((unsigned long)area->addr);
+	si->trap = __untagged_addr((unsigned long)area->addr);
 	si->size = size;
 	si->alias = kunit_kzalloc(test, size, GFP_KERNEL);
 	return si->alias ? 0 : -ENOMEM;
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(free_edge, vunmap, const void *);
+
+/**
+ * sea_inject_edge() - make kernel memory of which only the last page traps
+ * @test: the test it lives as long as
+ * @si: where to put its address, alias and sizes
+ * @size: in bytes, whole pages, a power of 2
+ *
+ * A copy that ends behind the edge costs one trap, wherever it began. May sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int sea_inject_edge(struct kunit *test, struct sea_inject *si, size_t size)
+{
+	unsigned int i, n = size / PAGE_SIZE - 1;
+	struct page **pages;
+	void *edge;
+
+	pages = kunit_kcalloc(test, n, sizeof(*pages), GFP_KERNEL);
+	si->alias = kunit_kzalloc(test, size, GFP_KERNEL);
+	if (!pages || !si->alias)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		pages[i] = virt_to_page(si->alias + i * PAGE_SIZE);
+
+	/* Its guard page is the one that traps. */
+	edge = vmap(pages, n, VM_MAP, PAGE_KERNEL);
+	if (!edge || kunit_add_action_or_reset(test, free_edge, edge))
+		return -ENOMEM;
+
+	si->trap = __untagged_addr((unsigned long)edge);
+	si->size = size;
+	si->mapped = n * PAGE_SIZE;
+	return 0;
 }
 
 /**
@@ -540,7 +673,7 @@ static void restore_page(void *addr)
 int sea_inject_page(struct kunit *test, struct sea_inject *si,
 		    struct page *page)
 {
-	unsigned long addr = untagged_addr((unsigned long)page_address(page));
+	unsigned long addr = __untagged_addr((unsigned long)page_address(page));
 
 	if (!can_set_direct_map())
 		return -EOPNOTSUPP;

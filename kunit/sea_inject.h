@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 #include <asm/esr.h>
+#include <asm/extable.h>
 #include <asm/ptrace.h>
 
 struct kunit;
@@ -35,6 +36,7 @@ struct sea_poison {
  * @trap: first address of the trapping memory
  * @alias: the same memory, mapped
  * @size: of the trapping memory, in bytes
+ * @mapped: how many of them, at the start, are mapped after all and do not trap
  *
  * When to abort. With neither @pc nor @poison no access does.
  * @pc: address of the instruction to abort at; 0 for any
@@ -48,7 +50,12 @@ struct sea_poison {
  * @far: report this address instead of the accessed one, unless 0
  * @claim: APEI's answer
  * @on_claim: called while APEI is asked, unless NULL
- * @cpy_option_b: the format in which CPYFP and CPYP leave the registers
+ * @cpy_option_b: the format in which CPYFP, CPYP and SETP leave the registers
+ * @code: first instruction of a routine
+ * @counts: for each of its instructions, to be increased by the number of its
+ *	accesses to the trapping memory
+ * @nr_counts: number of its instructions
+ * @really_die: if the abort is fatal, have it kill the task
  *
  * The record.
  * @accesses: number of accesses to the trapping memory
@@ -68,6 +75,7 @@ struct sea_inject {
 	unsigned long trap;
 	u8 *alias;
 	size_t size;
+	size_t mapped;
 
 	unsigned long pc;
 	struct sea_poison poison[2];
@@ -80,6 +88,10 @@ struct sea_inject {
 	int claim;
 	void (*on_claim)(void);
 	bool cpy_option_b;
+	unsigned long code;
+	unsigned int *counts;
+	size_t nr_counts;
+	bool really_die;
 
 	unsigned int accesses;
 	unsigned int matches;
@@ -99,11 +111,39 @@ struct sea_inject {
 
 void sea_inject_arm(struct sea_inject *si);
 void sea_inject_disarm(struct sea_inject *si);
+void sea_inject_forget(struct sea_inject *si);
 
 int sea_inject_alloc(struct kunit *test, struct sea_inject *si, size_t size);
+int sea_inject_edge(struct kunit *test, struct sea_inject *si, size_t size);
 int sea_inject_user(struct kunit *test, struct sea_inject *si, size_t size);
 int sea_inject_page(struct kunit *test, struct sea_inject *si,
 		    struct page *page);
+
+/**
+ * struct sea_access - what an instruction does to memory
+ * @kind: it loads, it stores, or is a CPY* instruction, which does both
+ * @tags: of memory tags (MTE)
+ * @unprivileged: with the rights of user mode
+ * @size: in bytes; a pair is one access of twice the size
+ * @rt: first register
+ * @rt2: second register of a pair
+ * @rn: base register
+ * @nregs: number of registers
+ * @offset: of the address, from the base register
+ * @wback: what is added to the base register
+ */
+struct sea_access {
+	enum { SEA_LOAD, SEA_STORE, SEA_CPY } kind;
+	bool tags;
+	bool unprivileged;
+	size_t size;
+	unsigned int rt, rt2, rn;
+	unsigned int nregs;
+	long offset;
+	long wback;
+};
+
+bool sea_decode(u32 insn, struct sea_access *a);
 
 static inline unsigned long
 sea_extable_insn(const struct exception_table_entry *ex)
