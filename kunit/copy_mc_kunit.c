@@ -7,8 +7,11 @@
  */
 
 #include <kunit/test.h>
-#include <linux/cpufeature.h>
+#include <linux/completion.h>
 #include <linux/highmem.h>
+#include <linux/kallsyms.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/uaccess.h>
@@ -16,29 +19,7 @@
 
 #include <asm/copy_mc.h>
 
-#include "sea_inject.h"
-
-/* Bytes on either side of the destination that must not change */
-#define REDZONE		64
-#define FILL		0xee
-#define MAX_LEN		(2 * PAGE_SIZE)
-#define AREA		(MAX_LEN + 2 * PAGE_SIZE)
-
-/* memcpy_mc.S and copy_template.S: loads run up to 48 bytes ahead of stores. */
-#define MAX_OVER	63
-
-/* Each returns the number of bytes not copied, or an error where it knows no more. */
-struct routine {
-	const char *name;
-	unsigned long (*copy)(void *to, const void *from, size_t n);
-	size_t len;		/* the only length it knows; 0: any */
-	bool from_user;
-	bool to_user;
-	bool pages;		/* looks at struct page */
-	bool error;		/* no count, -EFAULT */
-	bool zeroes;		/* on an error, clears the destination */
-	bool retries;		/* tries a single byte before it gives up */
-};
+#include "copy_case.h"
 
 static unsigned long to_kernel(void *to, const void *from, size_t n)
 {
@@ -103,6 +84,11 @@ GET_USER(u16)
 GET_USER(u32)
 GET_USER(u64)
 
+static unsigned long whole_from_user(void *to, const void *from, size_t n)
+{
+	return copy_from_user(to, (__force const void __user *)from, n);
+}
+
 static unsigned long plain_page(void *to, const void *from, size_t n)
 {
 	copy_page(to, from);
@@ -115,240 +101,50 @@ static unsigned long plain_highpage(void *to, const void *from, size_t n)
 	return 0;
 }
 
-static const struct routine in_kernel[] = {
-	{ "copy_mc_to_kernel", to_kernel },
-	{ "_copy_mc_to_iter kvec", to_kvec },
-	{ "copy_mc_page", page, PAGE_SIZE, .error = true },
-	{ "copy_mc_highpage", highpage, PAGE_SIZE, .pages = true, .error = true },
-	{ "copy_mc_user_highpage", user_highpage, PAGE_SIZE, .pages = true, .error = true },
+static const struct copy_routine in_kernel[] = {
+	{ "copy_mc_to_kernel", to_kernel, memcpy_mc },
+	{ "_copy_mc_to_iter kvec", to_kvec, memcpy_mc, .wrapper = true },
 };
 
-static const struct routine to_users[] = {
-	{ "copy_to_user", to_user, .to_user = true },
-	{ "copy_mc_to_user", mc_to_user, .to_user = true },
-	{ "_copy_mc_to_iter ubuf", to_ubuf, .to_user = true },
+static const struct copy_routine of_pages[] = {
+	{ "copy_mc_page", page, copy_mc_page, PAGE_SIZE, .error = true },
+	{ "copy_mc_highpage", highpage, copy_mc_page, PAGE_SIZE, .pages = true, .error = true },
+	{ "copy_mc_user_highpage", user_highpage, copy_mc_page, PAGE_SIZE,
+	  .pages = true, .error = true },
 };
 
-static const struct routine from_users[] = {
-	{ "raw_copy_from_user", from_user, .from_user = true, .retries = true },
+static const struct copy_routine to_users[] = {
+	{ "copy_to_user", to_user, __arch_copy_to_user, .to_user = true },
+	{ "copy_mc_to_user", mc_to_user, __arch_copy_to_user, .to_user = true, .wrapper = true },
+	{ "_copy_mc_to_iter ubuf", to_ubuf, __arch_copy_to_user, .to_user = true, .wrapper = true },
 };
 
-static const struct routine get_users[] = {
-	{ "get_user u8", get_u8, 1, .from_user = true, .error = true, .zeroes = true },
-	{ "get_user u16", get_u16, 2, .from_user = true, .error = true, .zeroes = true },
-	{ "get_user u32", get_u32, 4, .from_user = true, .error = true, .zeroes = true },
-	{ "get_user u64", get_u64, 8, .from_user = true, .error = true, .zeroes = true },
+static const struct copy_routine from_users[] = {
+	{ "raw_copy_from_user", from_user, __arch_copy_from_user,
+	  .from_user = true, .retries = true },
+	{ "copy_from_user", whole_from_user, __arch_copy_from_user,
+	  .from_user = true, .retries = true, .zeroes = true, .wrapper = true },
 };
 
-static const struct routine not_mc[] = {
-	{ "copy_page", plain_page, PAGE_SIZE },
-	{ "copy_highpage", plain_highpage, PAGE_SIZE, .pages = true },
+#define GET_USER_ROW(type)							\
+	{ "get_user " #type, get_##type, get_##type, sizeof(type),		\
+	  .from_user = true, .error = true, .zeroes = true }
+
+static const struct copy_routine get_users[] = {
+	GET_USER_ROW(u8), GET_USER_ROW(u16), GET_USER_ROW(u32), GET_USER_ROW(u64),
+};
+
+static const struct copy_routine not_mc[] = {
+	{ "copy_page", plain_page, copy_page, PAGE_SIZE },
+	{ "copy_highpage", plain_highpage, copy_page, PAGE_SIZE, .pages = true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(in_kernel, in_kernel, name);
+KUNIT_ARRAY_PARAM_DESC(of_pages, of_pages, name);
 KUNIT_ARRAY_PARAM_DESC(to_users, to_users, name);
 KUNIT_ARRAY_PARAM_DESC(from_users, from_users, name);
 KUNIT_ARRAY_PARAM_DESC(get_users, get_users, name);
 KUNIT_ARRAY_PARAM_DESC(not_mc, not_mc, name);
-
-static const size_t lengths[] = {
-	1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 79, 80, 100,
-	127, 128, 129, 150, 191, 192, 193, 255, 256, 257, 300, PAGE_SIZE - 1, PAGE_SIZE + 77,
-};
-
-static const size_t to_aligns[] = { 0, 1, 8 };
-
-/*
- * The longer the copy, the fewer of its bytes are tried as the poisoned one; of a
- * page, one for each load.
- */
-static size_t poison_step(size_t len)
-{
-	if (len <= 80)
-		return 1;
-	if (len <= 300)
-		return 7;
-	return len == PAGE_SIZE ? 16 : 509;
-}
-
-struct copy {
-	const struct routine *r;
-	unsigned int nr;	/* of combinations of these so far */
-	size_t len, from_align, to_align;
-	struct sea_inject si;
-	u8 *pattern;		/* what the source holds */
-	u8 *from;		/* a source that nothing is wrong with */
-	u8 *to;			/* AREA bytes, page aligned */
-	u8 *seen;		/* a copy of it, if that is user memory */
-};
-
-static void free_area(void *p)
-{
-	free_pages((unsigned long)p, get_order(AREA));
-}
-
-static u8 *kernel_area(struct kunit *test)
-{
-	u8 *p = (u8 *)__get_free_pages(GFP_KERNEL, get_order(AREA));
-
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	KUNIT_ASSERT_EQ(test, kunit_add_action(test, free_area, p), 0);
-	return p;
-}
-
-static u8 *user_area(struct kunit *test)
-{
-	unsigned long p = kunit_vm_mmap(test, NULL, 0, AREA, PROT_READ | PROT_WRITE,
-					MAP_ANONYMOUS | MAP_PRIVATE, 0);
-
-	KUNIT_ASSERT_NE(test, p, 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(p));
-	return (u8 *)p;
-}
-
-/* Destination and a good source; where the poisoned one is, is up to the case */
-static struct copy *copy_init(struct kunit *test)
-{
-	struct copy *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
-	size_t i;
-
-	KUNIT_ASSERT_NOT_NULL(test, c);
-	c->r = test->param_value;
-	c->si.fsc = ESR_ELx_FSC_EXTABT;
-	c->pattern = kernel_area(test);
-	for (i = 0; i < AREA; i++)
-		c->pattern[i] = (i * 7 + i / 251) | 1;
-
-	c->to = c->r->to_user ? user_area(test) : kernel_area(test);
-	c->seen = c->r->to_user ? kernel_area(test) : c->to;
-	c->from = c->r->from_user ? user_area(test) : kernel_area(test);
-	if (c->r->from_user)
-		KUNIT_ASSERT_EQ(test, copy_to_user((__force void __user *)c->from,
-						   c->pattern, AREA), 0);
-	else
-		memcpy(c->from, c->pattern, AREA);
-
-	return c;
-}
-
-/* A source that traps */
-static void copy_init_trap(struct kunit *test, struct copy *c)
-{
-	int err;
-
-	if (c->r->pages)
-		err = sea_inject_page(test, &c->si, virt_to_page(c->from));
-	else if (c->r->from_user)
-		err = sea_inject_user(test, &c->si, AREA);
-	else
-		err = sea_inject_alloc(test, &c->si, AREA);
-	if (err == -EOPNOTSUPP)
-		kunit_skip(test, "needs RODATA_FULL");
-	KUNIT_ASSERT_EQ(test, err, 0);
-	memcpy(c->si.alias, c->pattern, c->si.size);
-}
-
-static u8 *copy_to(const struct copy *c)
-{
-	return c->to + PAGE_SIZE + c->to_align;
-}
-
-static unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *from)
-{
-	u8 *start = copy_to(c) - REDZONE;
-	size_t size = c->len + 2 * REDZONE;
-	unsigned long left;
-
-	if (c->r->to_user) {
-		memset(c->seen, FILL, size);
-		KUNIT_ASSERT_EQ(test, copy_to_user((__force void __user *)start,
-						   c->seen, size), 0);
-	} else {
-		memset(start, FILL, size);
-	}
-
-	sea_inject_arm(&c->si);
-	left = c->r->copy(copy_to(c), from, c->len);
-	sea_inject_disarm(&c->si);
-
-	if (c->r->to_user)
-		KUNIT_ASSERT_EQ(test, copy_from_user(c->seen, (__force void __user *)start,
-						     size), 0);
-	return left;
-}
-
-/*
- * Check what holds for any correct routine: @left bytes, and at least the @bad
- * last ones, are not copied. Returns the reason if it does not hold.
- */
-static const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
-{
-	const u8 *red = c->r->to_user ? c->seen : copy_to(c) - REDZONE;
-	const u8 *got = red + REDZONE;
-	size_t n = c->len;
-	size_t good = n;
-
-	if (!bad && left)
-		return "failed without a reason";
-	if (bad && !left)
-		return "did not fail";
-	if (c->r->error) {
-		if (bad && left != (unsigned long)-EFAULT)
-			return "not -EFAULT";
-		good = bad ? 0 : n;
-	} else {
-		if (left > n)
-			return "more bytes left than there were";
-		if (left < bad)
-			return "poison said to be copied";
-		if (left > bad + (bad ? MAX_OVER : 0))
-			return "too many bytes said to be left";
-		good = n - left;
-	}
-
-	if (memcmp(got, c->pattern + c->from_align, good))
-		return "wrong bytes copied";
-	if (bad && c->r->zeroes && memchr_inv(got, 0, n))
-		return "destination not cleared";
-	if (memchr_inv(red, FILL, REDZONE))
-		return "red zone before the destination changed";
-	if (memchr_inv(got + n, FILL, REDZONE))
-		return "red zone behind the destination changed";
-	if (c->si.alias && memcmp(c->si.alias, c->pattern, c->si.size))
-		return "source changed";
-
-	return NULL;
-}
-
-/* Enough to rerun the copy */
-static void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
-		      const char *why)
-{
-	KUNIT_FAIL(test,
-		   "%s: %s: returned %ld; len %zu, from %%16 = %zu, to %%16 = %zu, poison at %zu, abort at %pS, fixed up %u, died %u (%s)\n",
-		   c->r->name, why, left, c->len, c->from_align, c->to_align,
-		   c->si.poison[0].offset - c->from_align, (void *)c->si.before.pc,
-		   c->si.fixed, c->si.died, c->si.msg ?: "not at all");
-}
-
-/* The next combination of length and alignments the routine knows, if there is one */
-static bool next_copy(struct copy *c)
-{
-	bool page = c->r->len == PAGE_SIZE;
-	unsigned int nr_from_aligns = page ? 1 : 16;
-	unsigned int nr_to_aligns = page ? 1 : ARRAY_SIZE(to_aligns);
-	unsigned int nr_lengths = c->r->len ? 1 : ARRAY_SIZE(lengths);
-	unsigned int i = c->nr++;
-
-	cond_resched();
-
-	c->from_align = i % nr_from_aligns;
-	i /= nr_from_aligns;
-	c->to_align = to_aligns[i % nr_to_aligns];
-	i /= nr_to_aligns;
-	c->len = c->r->len ?: lengths[i % nr_lengths];
-	return i < nr_lengths;
-}
 
 /* Nothing wrong with the source, and no hook in between */
 static void copy_success(struct kunit *test)
@@ -358,7 +154,7 @@ static void copy_success(struct kunit *test)
 	const char *why;
 
 	while (next_copy(c)) {
-		left = copy_run(test, c, c->from + c->from_align);
+		left = copy_run(test, c, c->from);
 		why = copy_wrong(c, left, 0);
 		if (why) {
 			copy_fail(test, c, left, why);
@@ -376,7 +172,7 @@ static void copy_unpoisoned(struct kunit *test)
 
 	copy_init_trap(test, c);
 	while (next_copy(c)) {
-		left = copy_run(test, c, (u8 *)c->si.trap + c->from_align);
+		left = copy_run(test, c, (u8 *)c->si.trap);
 		why = copy_wrong(c, left, 0);
 		if (!why && !c->si.accesses)
 			why = "source not accessed";
@@ -387,15 +183,43 @@ static void copy_unpoisoned(struct kunit *test)
 	}
 }
 
-static bool has_mops(void)
-{
-	return IS_ENABLED(CONFIG_AS_HAS_MOPS) && cpus_have_final_cap(ARM64_HAS_MOPS);
-}
-
 /* One fixup serves both sides of a CPY* instruction, and the user's side retries. */
-static bool copy_retries(const struct routine *r)
+static bool copy_retries(const struct copy_routine *r)
 {
 	return r->retries || (r->to_user && has_mops());
+}
+
+/* The source is poisoned as @c says, from offset @p of the copy on or right there. */
+static bool poisoned_copy(struct kunit *test, struct copy *c, size_t p)
+{
+	unsigned long left = copy_run(test, c, (u8 *)c->si.trap);
+	const char *why = copy_wrong(c, left, c->len - p);
+
+	if (!why && (!c->si.fixed || c->si.died || c->si.retried))
+		why = "not fixed up";
+	if (!why && c->si.fixed > 1 + copy_retries(c->r))
+		why = "consumed the poison again";
+	if (!why && c->si.claims != c->si.fixed)
+		why = "not claimed once an abort";
+	if (!why && !c->r->error &&
+	    left != copy_model_left(c->r, c->len, c->offset % 16, p))
+		why = "not what the model says";
+	if (why)
+		copy_fail(test, c, left, why);
+	return !why;
+}
+
+/*
+ * The longer the copy, the fewer of its bytes are tried as the poisoned one; of a
+ * page, one for each load.
+ */
+static size_t poison_step(size_t len)
+{
+	if (len <= 80)
+		return 1;
+	if (len <= 300)
+		return 7;
+	return len == PAGE_SIZE ? 16 : 509;
 }
 
 static bool poisoned_copies(struct kunit *test, struct copy *c)
@@ -404,22 +228,9 @@ static bool poisoned_copies(struct kunit *test, struct copy *c)
 	size_t p = 0;
 
 	do {
-		unsigned long left;
-		const char *why;
-
-		c->si.poison[0] = (struct sea_poison){ c->from_align + p, 1 };
-		left = copy_run(test, c, (u8 *)c->si.trap + c->from_align);
-		why = copy_wrong(c, left, c->len - p);
-		if (!why && (!c->si.fixed || c->si.died || c->si.retried))
-			why = "not fixed up";
-		if (!why && c->si.fixed > 1 + copy_retries(c->r))
-			why = "consumed the poison again";
-		if (!why && c->si.claims != c->si.fixed)
-			why = "not claimed once an abort";
-		if (why) {
-			copy_fail(test, c, left, why);
+		c->si.poison[0] = (struct sea_poison){ c->offset + p, 1 };
+		if (!poisoned_copy(test, c, p))
 			return false;
-		}
 
 		p = p == last ? c->len : min(p + poison_step(c->len), last);
 	} while (p < c->len);
@@ -455,15 +266,389 @@ static void copy_poisoned_option_b(struct kunit *test)
 			return;
 }
 
-/* The same with the work of APEI still to be done, as with interrupts disabled */
-static void copy_poisoned_inprogress(struct kunit *test)
+/* The same with interrupts disabled, where the work of APEI has to wait */
+static void copy_poisoned_irqs_off(struct kunit *test)
 {
 	struct copy *c = copy_init(test);
 
 	copy_init_trap(test, c);
 	c->si.claim = -EINPROGRESS;
+	/* Who accesses user memory may sleep. */
+	c->irqs_off = !c->r->from_user && !c->r->to_user;
 	c->len = c->r->len ?: 300;
 	poisoned_copies(test, c);
+}
+
+/* Ranges of poison, in bytes from the start of a source of 200 bytes */
+static const struct ranges {
+	struct {
+		int start, end;
+	} range[2];
+	int first;		/* poisoned byte of the source, none if it is 200 */
+} ranges[] = {
+	{ { { 100, 150 }, { 120, 180 } }, 100 },	/* overlapping */
+	{ { { 120, 180 }, { 100, 150 } }, 100 },
+	{ { { 150, 160 }, { 40, 41 } }, 40 },		/* apart */
+	{ { { -16, 1 } }, 0 },				/* begins before the source */
+	{ { { -64, 100 }, { 199, 300 } }, 0 },
+	{ { { -64, 300 } }, 0 },			/* all of it, and more */
+	{ { { 190, 300 } }, 190 },			/* ends behind it */
+	{ { { -64, 0 } }, 200 },			/* next to it: nobody loads there */
+	{ { { 200, 264 } }, 200 },
+	{ { { -64, 0 }, { 200, 264 } }, 200 },
+};
+
+/* Poison that is not one byte; then without it, as if nothing had been */
+static void copy_poison_ranges(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+	unsigned int i, j;
+
+	copy_init_trap(test, c);
+	c->len = 200;
+	for (i = 0; i < 16 * ARRAY_SIZE(ranges); i++) {
+		const struct ranges *ranged = &ranges[i / 16];
+		unsigned long left;
+		const char *why;
+
+		c->offset = REDZONE + i % 16;
+		for (j = 0; j < 2; j++) {
+			c->si.poison[j].offset = c->offset + ranged->range[j].start;
+			c->si.poison[j].len = ranged->range[j].end - ranged->range[j].start;
+		}
+		if (ranged->first < c->len && !poisoned_copy(test, c, ranged->first))
+			return;
+
+		if (ranged->first < c->len)
+			memset(c->si.poison, 0, sizeof(c->si.poison));
+		left = copy_run(test, c, (u8 *)c->si.trap);
+		why = copy_wrong(c, left, 0);
+		if (why || c->si.matches) {
+			copy_fail(test, c, left, why ?: "source not poisoned, but aborted");
+			return;
+		}
+	}
+}
+
+/*
+ * Lengths of the sweep above the 300 that are all taken: around the loop, and
+ * beyond a page
+ */
+static const size_t more_lengths[] = {
+	319, 320, 321, 383, 384, 385, 447, 448, 511, 512, 513, 1000, 1024, 2047, 2048,
+	PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, PAGE_SIZE + 77, MAX_LEN - 16,
+};
+
+#define NR_SWEEP_LENGTHS	(301 + ARRAY_SIZE(more_lengths))
+
+static size_t sweep_length(unsigned int i)
+{
+	return i <= 300 ? i : more_lengths[i - 301];
+}
+
+/*
+ * Every byte of copies up to 300 bytes, and of the first and the last 80 of longer
+ * ones; in between, and wherever another routine has done the same, one in 13.
+ */
+static size_t sweep_next(const struct copy *c, size_t p)
+{
+	if (c->r->wrapper)
+		return p + 13;
+	if (c->len <= 300 || p < 80 || p >= c->len - 80)
+		return p + 1;
+	return min(p + 13, c->len - 80);
+}
+
+/*
+ * Every length, every alignment, every byte as the first poisoned one. Only what is
+ * poisoned traps, so that a million aborts take less than a minute.
+ */
+static void copy_sweep(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+	unsigned int i, align, aborts = 0;
+	ktime_t start = ktime_get();
+	size_t p, edge;
+
+	copy_init_edge(test, c);
+	for (i = 0; i < NR_SWEEP_LENGTHS; i++) {
+		c->len = sweep_length(i);
+		for (align = 0; align < 16; align++) {
+			cond_resched();
+			for (p = c->r->wrapper ? align % 13 : 0; p < c->len; p = sweep_next(c, p)) {
+				/* Up to 15 bytes of the page that traps are good. */
+				edge = c->si.mapped + (align + p) % 16;
+				c->offset = edge - p;
+				c->to_align = (c->to_align + 1) % 16;
+				c->si.poison[0] = (struct sea_poison){ edge, AREA - edge };
+				if (!poisoned_copy(test, c, p))
+					return;
+				aborts++;
+			}
+		}
+	}
+	kunit_info(test, "%s: %u aborts in %lld ms\n", c->r->name, aborts,
+		   ktime_ms_delta(ktime_get(), start));
+}
+
+/* The same lengths and all pairs of alignments without any poison */
+static void copy_sweep_success(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+	unsigned long left;
+	const char *why;
+	unsigned int i, j;
+
+	for (i = 0; i < NR_SWEEP_LENGTHS; i++) {
+		cond_resched();
+		c->len = sweep_length(i);
+		for (j = 0; j < 256; j++) {
+			c->offset = REDZONE + j / 16;
+			c->to_align = j % 16;
+			left = copy_run(test, c, c->from);
+			why = copy_wrong(c, left, 0);
+			if (why) {
+				copy_fail(test, c, left, why);
+				return;
+			}
+		}
+	}
+}
+
+/* A way to have an instruction abort */
+struct approach {
+	enum { SOURCE, DESTINATION, UNMAPPED } traps;
+	bool everywhere;	/* every access aborts, not just the instruction */
+	struct copy *c;
+};
+
+/* The instructions of a routine: how often each is executed, and has aborted */
+struct insns {
+	unsigned long start;
+	size_t n;
+	unsigned int *counts, *aborts;
+};
+
+/* An instruction has aborted: what is wrong with the result? */
+static const char *entry_wrong(const struct approach *a, unsigned long pc,
+			       unsigned long left)
+{
+	struct copy *c = a->c;
+	unsigned long start = c->si.trap + c->offset;
+	struct sea_access access;
+	size_t p, bad;
+
+	if (c->si.before.pc != pc || !sea_decode(le32_to_cpup((__le32 *)pc), &access))
+		return "aborted elsewhere";
+	if (!c->si.fixed || c->si.died || c->si.retried || c->si.claims != c->si.fixed)
+		return "not fixed up";
+	if (a->traps == DESTINATION)
+		start = (unsigned long)copy_to(c);
+	p = c->si.fault - start;
+	if (p >= c->len)
+		return "accessed what is not to be copied";
+	if (a->traps == UNMAPPED)
+		return left == c->len ? NULL : "said to have copied something";
+	if (a->everywhere)
+		return copy_wrong(c, left, c->len);
+
+	/* The single byte of the retry is another access, at which nothing is wrong. */
+	bad = c->len - p;
+	if (!p && access.size != 1 && (copy_retries(c->r) || a->traps == DESTINATION))
+		bad--;
+	if (a->traps == SOURCE && !c->r->error && p &&
+	    left != copy_model_left(c->r, c->len, c->offset % 16, p))
+		return "not what the model says";
+	return copy_wrong(c, left, bad);
+}
+
+static unsigned long approach_run(struct kunit *test, const struct approach *a)
+{
+	struct copy *c = a->c;
+	unsigned long left;
+
+	if (a->traps != UNMAPPED)
+		return copy_run(test, c, a->traps == SOURCE ? (u8 *)c->si.trap : c->from);
+
+	sea_inject_arm(&c->si);
+	left = c->r->copy(copy_to(c), (u8 *)c->si.trap + c->offset, c->len);
+	sea_inject_disarm(&c->si);
+	return left;
+}
+
+static bool entry_abort(struct kunit *test, const struct approach *a,
+			struct insns *insns, unsigned long pc)
+{
+	unsigned long left = approach_run(test, a);
+	const char *why = entry_wrong(a, pc, left);
+
+	if (why)
+		copy_fail(test, a->c, left, why);
+	else
+		insns->aborts[(pc - insns->start) / AARCH64_INSN_SIZE]++;
+	return !why;
+}
+
+/* Abort at the first, second, middle and last execution of each instruction. */
+static bool each_abort(struct kunit *test, const struct approach *a, struct insns *insns)
+{
+	struct copy *c = a->c;
+	unsigned int i, j;
+
+	memset(insns->counts, 0, insns->n * sizeof(*insns->counts));
+	c->si.counts = insns->counts;
+	c->si.nr_counts = insns->n;
+	c->si.pc = 0;
+	c->si.nth = 1;
+	approach_run(test, a);
+	c->si.nr_counts = 0;
+	if (a->everywhere) {
+		unsigned long pc = c->si.before.pc;
+
+		/* In get_user() and the like there is nobody to abort again. */
+		return (pc - insns->start) / AARCH64_INSN_SIZE >= insns->n ||
+		       entry_abort(test, a, insns, pc);
+	}
+
+	for (i = 0; i < insns->n; i++) {
+		unsigned int last = insns->counts[i];
+		const unsigned int nth[] = { 1, 2, (last + 1) / 2, last };
+
+		c->si.pc = insns->start + i * AARCH64_INSN_SIZE;
+		for (j = 0; j < ARRAY_SIZE(nth); j++) {
+			if (nth[j] > last || (j && nth[j] <= nth[j - 1]))
+				continue;
+			c->si.nth = nth[j];
+			if (!entry_abort(test, a, insns, c->si.pc))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The table of the aborts, which every entry must have come to. */
+static void report_insns(struct kunit *test, const struct insns *insns)
+{
+	static const char * const kinds[] = {
+		[SEA_LOAD] = "load", [SEA_STORE] = "store", [SEA_CPY] = "CPY",
+	};
+	unsigned long end = insns->start + insns->n * AARCH64_INSN_SIZE;
+	const struct exception_table_entry *ex = NULL;
+	unsigned int entries = 0;
+	bool cpy = false;
+
+	while ((ex = sea_next_extable(insns->start, end, ex))) {
+		unsigned long pc = sea_extable_insn(ex);
+		unsigned int aborts = insns->aborts[(pc - insns->start) / AARCH64_INSN_SIZE];
+		struct sea_access access;
+
+		KUNIT_ASSERT_TRUE(test, sea_decode(le32_to_cpup((__le32 *)pc), &access));
+		entries++;
+		cpy |= access.kind == SEA_CPY;
+		if (aborts)
+			kunit_info(test, "%pS %s: %u aborts, all recovered\n", (void *)pc,
+				   kinds[access.kind], aborts);
+		/* A routine with CPY* instructions is two, of which a CPU uses one. */
+		else if (cpy && has_mops() != (access.kind == SEA_CPY))
+			kunit_info(test, "%pS %s: not used on a CPU %s FEAT_MOPS\n",
+				   (void *)pc, kinds[access.kind],
+				   has_mops() ? "with" : "without");
+		else
+			KUNIT_FAIL(test, "%pS: no copy comes by here\n", (void *)pc);
+	}
+	KUNIT_EXPECT_NE(test, entries, 0);
+}
+
+/* Every instruction that accesses the source, or user memory, in every copy */
+static void copy_each_entry(struct kunit *test)
+{
+	const struct copy_routine *r = test->param_value;
+	struct approach approaches[] = {
+		{ SOURCE }, { SOURCE, true },
+		{ DESTINATION }, { DESTINATION, true }, { UNMAPPED },
+	};
+	struct insns insns = { .start = (unsigned long)r->code };
+	unsigned long size, at;
+	unsigned int i;
+
+	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(insns.start, &size, &at));
+	KUNIT_ASSERT_EQ(test, at, 0);
+	insns.n = size / AARCH64_INSN_SIZE;
+	insns.counts = kunit_kcalloc(test, insns.n, sizeof(*insns.counts), GFP_KERNEL);
+	insns.aborts = kunit_kcalloc(test, insns.n, sizeof(*insns.aborts), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, insns.counts);
+	KUNIT_ASSERT_NOT_NULL(test, insns.aborts);
+
+	for (i = 0; i < (r->to_user ? ARRAY_SIZE(approaches) : 2); i++) {
+		struct approach *a = &approaches[i];
+		struct copy *c = copy_init(test);
+
+		a->c = c;
+		c->si.code = insns.start;
+		if (a->traps == DESTINATION)
+			copy_init_to_trap(test, c);
+		else
+			copy_init_trap(test, c);
+		if (a->traps == UNMAPPED)
+			KUNIT_ASSERT_EQ(test, vm_munmap((unsigned long)c->to, AREA), 0);
+		if (a->everywhere)
+			c->si.poison[0] = (struct sea_poison){ 0, AREA };
+		while (next_copy(c))
+			if (!c->to_align && !each_abort(test, a, &insns))
+				return;
+	}
+	report_insns(test, &insns);
+}
+
+/* Half of a pair of tasks that abort at the same time, at bytes of their own */
+struct half {
+	struct copy *c;
+	struct kunit *test;
+	size_t p;
+	unsigned int wrong;
+	struct completion done;
+};
+
+static int copy_half(void *data)
+{
+	struct half *h = data;
+	struct copy *c = h->c;
+
+	for (int i = 0; i < 2000; i++) {
+		unsigned long left = copy_run(h->test, c, (u8 *)c->si.trap);
+
+		h->wrong += copy_wrong(c, left, c->len - h->p) || c->si.matches != 1 ||
+			    c->si.fault != c->si.trap + h->p;
+		cond_resched();
+	}
+	complete(&h->done);
+	return 0;
+}
+
+/* Neither sees the other's aborts. */
+static void copy_two_tasks(struct kunit *test)
+{
+	struct half half[2];
+	struct task_struct *task;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(half); i++) {
+		half[i] = (struct half) { copy_init(test), test, i ? 256 : 64 };
+		if (i)
+			half[1].c->si = half[0].c->si;
+		else
+			copy_init_trap(test, half[0].c);
+		half[i].c->len = half[i].c->r->len ?: 300;
+		half[i].c->si.poison[0] = (struct sea_poison){ half[i].p, 1 };
+		init_completion(&half[i].done);
+	}
+
+	task = kthread_run(copy_half, &half[1], "copy_half");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	copy_half(&half[0]);
+	wait_for_completion(&half[1].done);
+	KUNIT_EXPECT_EQ(test, half[0].wrong, 0);
+	KUNIT_EXPECT_EQ(test, half[1].wrong, 0);
 }
 
 static void expect_death(struct kunit *test, struct copy *c, const u8 *to,
@@ -572,15 +757,36 @@ static void copy_to_user_retry(struct kunit *test)
 	}
 }
 
+#define SLOW	{ .speed = KUNIT_SPEED_SLOW }
+
 static struct kunit_case in_kernel_cases[] = {
 	KUNIT_CASE_PARAM(copy_success, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_unpoisoned, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, in_kernel_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned_inprogress, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_each_entry, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_unclaimed, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_poison_ranges, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_two_tasks, in_kernel_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep, in_kernel_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, in_kernel_gen_params, SLOW),
+	{}
+};
+
+static struct kunit_case pages_cases[] = {
+	KUNIT_CASE_PARAM(copy_success, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_option_b, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_each_entry, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_unclaimed, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_fault, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_store, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_two_tasks, of_pages_gen_params),
 	{}
 };
 
@@ -589,10 +795,14 @@ static struct kunit_case to_user_cases[] = {
 	KUNIT_CASE_PARAM(copy_unpoisoned, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, to_users_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned_inprogress, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_each_entry, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_unclaimed, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_to_user_retry, to_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poison_ranges, to_users_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep, to_users_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, to_users_gen_params, SLOW),
 	{}
 };
 
@@ -601,9 +811,13 @@ static struct kunit_case from_user_cases[] = {
 	KUNIT_CASE_PARAM(copy_unpoisoned, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, from_users_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned_inprogress, from_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, from_users_gen_params),
+	KUNIT_CASE_PARAM(copy_each_entry, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_unclaimed, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, from_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poison_ranges, from_users_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep, from_users_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, from_users_gen_params, SLOW),
 	{}
 };
 
@@ -612,7 +826,8 @@ static struct kunit_case get_user_cases[] = {
 	KUNIT_CASE_PARAM(copy_unpoisoned, get_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned, get_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, get_users_gen_params),
-	KUNIT_CASE_PARAM(copy_poisoned_inprogress, get_users_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, get_users_gen_params),
+	KUNIT_CASE_PARAM(copy_each_entry, get_users_gen_params),
 	KUNIT_CASE_PARAM(copy_unclaimed, get_users_gen_params),
 	{}
 };
@@ -629,6 +844,11 @@ static struct kunit_case not_mc_cases[] = {
 static struct kunit_suite in_kernel_suite = {
 	.name = "copy_mc_in_kernel",
 	.test_cases = in_kernel_cases,
+};
+
+static struct kunit_suite pages_suite = {
+	.name = "copy_mc_pages",
+	.test_cases = pages_cases,
 };
 
 static struct kunit_suite to_user_suite = {
@@ -651,8 +871,8 @@ static struct kunit_suite not_mc_suite = {
 	.test_cases = not_mc_cases,
 };
 
-kunit_test_suites(&in_kernel_suite, &to_user_suite, &from_user_suite,
-		  &get_user_suite, &not_mc_suite);
+kunit_test_suites(&in_kernel_suite, &pages_suite, &to_user_suite,
+		  &from_user_suite, &get_user_suite, &not_mc_suite);
 
 MODULE_DESCRIPTION("KUnit tests of copies from poisoned memory");
 MODULE_LICENSE("GPL");

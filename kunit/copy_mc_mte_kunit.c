@@ -34,7 +34,7 @@ static u8 to_tag(size_t granule)
 static void set_tags(void *page, u8 (*tag)(size_t granule))
 {
 	for (size_t i = 0; i < GRANULES; i++) {
-		u64 addr = untagged_addr((u64)page) + i * MTE_GRANULE_SIZE;
+		u64 addr = __untagged_addr((u64)page) + i * MTE_GRANULE_SIZE;
 		u64 tagged = (addr & ~MTE_TAG_MASK) | (u64)tag(i) << MTE_TAG_SHIFT;
 
 		asm volatile(__MTE_PREAMBLE "stg %0, [%1]"
@@ -48,7 +48,7 @@ static size_t wrong_tag(void *page, u8 (*tag)(size_t granule))
 	size_t i;
 
 	for (i = 0; i < GRANULES; i++) {
-		u64 tagged = untagged_addr((u64)page) + i * MTE_GRANULE_SIZE;
+		u64 tagged = __untagged_addr((u64)page) + i * MTE_GRANULE_SIZE;
 
 		asm volatile(__MTE_PREAMBLE "ldg %0, [%0]"
 			     : "+r" (tagged) : : "memory");
@@ -256,6 +256,115 @@ static void mte_unclaimed_tags(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, p->si.fixed, 0);
 }
 
+/*
+ * A hugetlb folio: one flag speaks for the tags of all its pages or, before Linux
+ * 6.13, each for its own. Flag all, ask what both have.
+ */
+#define HUGE_ORDER	2
+#define HUGE_PAGES	BIT(HUGE_ORDER)
+
+static void free_huge(void *data)
+{
+	struct page *page = data;
+
+	__folio_clear_hugetlb(page_folio(page));
+	__free_pages(page, HUGE_ORDER);
+}
+
+static struct page *new_huge(struct kunit *test, u8 (*tag)(size_t granule))
+{
+	struct page *page = alloc_pages(GFP_KERNEL | __GFP_COMP, HUGE_ORDER);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__folio_set_hugetlb(page_folio(page));
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, free_huge, page), 0);
+	for (int i = 0; i < HUGE_PAGES; i++) {
+		page_kasan_tag_reset(page + i);
+		memset(page_address(page + i), i, PAGE_SIZE);
+		set_tags(page_address(page + i), tag);
+		clear_bit(PG_mte_lock, (unsigned long *)&page[i].flags);
+		clear_page_mte_tagged(page + i);
+	}
+	return page;
+}
+
+static struct pages *huge_init(struct kunit *test)
+{
+	struct pages *p = pages_init(test);
+
+	if (!IS_ENABLED(CONFIG_HUGETLB_PAGE))
+		kunit_skip(test, "needs HUGETLB");
+
+	p->from = new_huge(test, from_tag);
+	p->to = new_huge(test, to_tag);
+	for (int i = 0; i < HUGE_PAGES; i++)
+		set_bit(PG_mte_tagged, (unsigned long *)&p->from[i].flags);
+	return p;
+}
+
+/* As a huge page is copied: page by page until one fails. Which? */
+static int run_huge(struct kunit *test, struct pages *p)
+{
+	int i, ret;
+
+	for (i = 0; i < HUGE_PAGES; i++) {
+		sea_inject_arm(&p->si);
+		ret = copy_mc_user_highpage(p->to + i, p->from + i, 0, NULL);
+		sea_inject_disarm(&p->si);
+		if (ret) {
+			KUNIT_EXPECT_EQ(test, ret, -EFAULT);
+			KUNIT_EXPECT_EQ(test, p->si.fixed, 1);
+			break;
+		}
+	}
+	return i;
+}
+
+static void mte_hugetlb_success(struct kunit *test)
+{
+	struct pages *p = huge_init(test);
+
+	KUNIT_ASSERT_EQ(test, run_huge(test, p), HUGE_PAGES);
+	KUNIT_EXPECT_TRUE(test, test_bit(PG_mte_tagged, (unsigned long *)&p->to->flags));
+	for (int i = 0; i < HUGE_PAGES; i++) {
+		void *to = page_address(p->to + i);
+
+		KUNIT_EXPECT_EQ(test, wrong_tag(to, from_tag), GRANULES);
+		KUNIT_EXPECT_NULL(test, memchr_inv(to, i, PAGE_SIZE));
+	}
+}
+
+/* Poisoned data or tags, in the first page or a later one */
+static void mte_hugetlb_poisoned(struct kunit *test)
+{
+	for (int i = 0; i < 2 * HUGE_PAGES; i++) {
+		struct pages *p = huge_init(test);
+		int bad = i / 2, failed;
+
+		p->from += bad;
+		pages_trap(test, p);
+		p->from -= bad;
+		if (i % 2)
+			p->si.pc = tag_load(test);
+		else
+			p->si.poison[0] = (struct sea_poison){ 77, 1 };
+
+		failed = run_huge(test, p);
+		KUNIT_ASSERT_LE(test, failed, bad);
+		if (!(i % 2))
+			KUNIT_ASSERT_EQ(test, failed, bad);
+		expect_untagged(test, p->to + failed);
+
+		/* No trace of the failure is left. */
+		p->si.pc = 0;
+		memset(p->si.poison, 0, sizeof(p->si.poison));
+		KUNIT_ASSERT_EQ(test, run_huge(test, p), HUGE_PAGES);
+		for (int j = 0; j < HUGE_PAGES; j++)
+			KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->to + j), from_tag),
+					GRANULES);
+	}
+}
+
 static struct kunit_case mte_cases[] = {
 	KUNIT_CASE(mte_success),
 	KUNIT_CASE(mte_untagged_source),
@@ -263,6 +372,8 @@ static struct kunit_case mte_cases[] = {
 	KUNIT_CASE(mte_poisoned_tags),
 	KUNIT_CASE(mte_poisoned_tags_tagged_destination),
 	KUNIT_CASE(mte_unclaimed_tags),
+	KUNIT_CASE(mte_hugetlb_success),
+	KUNIT_CASE(mte_hugetlb_poisoned),
 	{}
 };
 

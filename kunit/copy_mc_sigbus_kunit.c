@@ -167,6 +167,16 @@ static void fail_copy_twice(struct process *p)
 	fail_copy(p, &p->kernel);
 }
 
+/* What an earlier signal or fault said is not said again. */
+static void fail_copy_after_others(struct process *p)
+{
+	fail_copy(p, &p->user);
+	return_to_user(p);
+	p->signals = 0;
+	current->thread.fault_code = FAULT_CODE;
+	fail_copy(p, &p->kernel);
+}
+
 struct irq_copy {
 	struct irq_work work;
 	struct process *p;
@@ -243,6 +253,7 @@ static const struct scenario scenarios[] = {
 	{ "user source, FnV", fail_user_copy_fnv, 1, 1, BUS_OBJERR, NO_ADDR },
 	{ "several copies", fail_copies, 3, 1, BUS_OBJERR, NO_ADDR },
 	{ "two system calls", fail_copy_twice, 2, 2, BUS_OBJERR, NO_ADDR },
+	{ "old address and fault code", fail_copy_after_others, 2, 1, BUS_OBJERR, NO_ADDR },
 	{ "fork in between", fork_with_sigbus_pending, 2, 1, BUS_OBJERR, NO_ADDR },
 	{ "memory_failure queued by claim", mceerr_queued_by_claim, 1, 1, BUS_MCEERR_AR, MCEERR },
 	{ "memory_failure queued later", mceerr_queued_after_claim, 1, 1, BUS_MCEERR_AR, MCEERR },

@@ -37,7 +37,28 @@ static const struct event events[] = {
 	{ "tag check fault", ESR_ELx_FSC_MTE, 0, -ENOENT },
 };
 
-#define NR_SEAS	8
+#define NR_SEAS		8
+#define ON_LOAD		0
+#define ON_STORE	3
+
+/* The fault status codes that do_sea() serves; who recovers, does so from these: */
+static const struct sea_code {
+	unsigned int fsc;
+	bool recovers;
+} sea_codes[] = {
+	{ ESR_ELx_FSC_EXTABT, true },
+	{ ESR_ELx_FSC_SEA_TTW(-1) },
+	{ ESR_ELx_FSC_SEA_TTW(0) },
+	{ ESR_ELx_FSC_SEA_TTW(1) },
+	{ ESR_ELx_FSC_SEA_TTW(2) },
+	{ ESR_ELx_FSC_SEA_TTW(3) },
+	{ ESR_ELx_FSC_SECC, true },
+	{ ESR_ELx_FSC_SECC_TTW(-1) },
+	{ ESR_ELx_FSC_SECC_TTW(0) },
+	{ ESR_ELx_FSC_SECC_TTW(1) },
+	{ ESR_ELx_FSC_SECC_TTW(2) },
+	{ ESR_ELx_FSC_SECC_TTW(3) },
+};
 
 /*
  * f: continues at the fixup
@@ -142,7 +163,7 @@ static u64 run_stub(struct kunit *test, struct sea_inject *si,
 	memset(data, 0x5a, PAGE_SIZE);
 
 	si->pc = (unsigned long)e->load;
-	si->trap = untagged_addr((unsigned long)data) + PAGE_SIZE;
+	si->trap = __untagged_addr((unsigned long)data) + PAGE_SIZE;
 	si->size = PAGE_SIZE;
 	si->alias = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, si->alias);
@@ -182,6 +203,32 @@ static void decision_outcome(struct kunit *test)
 			(d->outcome == 'f' ||
 			 (d->event->claim == -ENOENT &&
 			  d->entry->outcome[0] == 'f')));
+}
+
+/* Every code, with and without a valid FAR, on a load and on a store */
+static void decision_code(struct kunit *test)
+{
+	const struct entry *e = test->param_value;
+	unsigned int i;
+
+	for (i = 0; i < 4 * ARRAY_SIZE(sea_codes); i++) {
+		const struct sea_code *code = &sea_codes[i / 4];
+		struct sea_inject si = {
+			.fsc = code->fsc,
+			.fnv = i & 1,
+			.esr_flip = i & 2 ? ESR_ELx_WNR : 0,
+		};
+		bool fixed = code->recovers &&
+			     e->outcome[i & 2 ? ON_STORE : ON_LOAD] == 'f';
+
+		run_stub(test, &si, e);
+		expect_outcome(test, &si, e, fixed ? 'f' : 'D');
+		KUNIT_EXPECT_EQ(test, si.claims, fixed);
+		if (test->status == KUNIT_FAILURE) {
+			kunit_err(test, "%s: ESR %lx\n", e->name, si.esr);
+			return;
+		}
+	}
 }
 
 /* May this instruction access user memory? */
@@ -240,6 +287,7 @@ static void decision_mmap_lock(struct kunit *test)
 
 static struct kunit_case decision_cases[] = {
 	KUNIT_CASE_PARAM(decision_outcome, decision_gen_params),
+	KUNIT_CASE_PARAM(decision_code, entry_gen_params),
 	KUNIT_CASE_PARAM(decision_user_access, entry_gen_params),
 	KUNIT_CASE(decision_mmap_lock),
 	{}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the cases about copies have in common; see copy_case.h.
+ */
+
+#include <kunit/test.h>
+#include <linux/gfp.h>
+#include <linux/irqflags.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/uaccess.h>
+
+#include "copy_case.h"
+
+#define FILL		0xee
+
+static const size_t lengths[] = {
+	1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 79, 80, 100,
+	127, 128, 129, 150, 191, 192, 193, 255, 256, 257, 300, PAGE_SIZE - 1, PAGE_SIZE + 77,
+};
+
+static const size_t to_aligns[] = { 0, 1, 8 };
+
+static void free_area(void *p)
+{
+	free_pages((unsigned long)p, get_order(AREA));
+}
+
+/* Memory for a source or a destination, AREA bytes from a page boundary on */
+static u8 *kernel_area(struct kunit *test)
+{
+	u8 *p = (u8 *)__get_free_pages(GFP_KERNEL, get_order(AREA));
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, free_area, p), 0);
+	return p;
+}
+
+static u8 *user_area(struct kunit *test)
+{
+	unsigned long p = kunit_vm_mmap(test, NULL, 0, AREA, PROT_READ | PROT_WRITE,
+					MAP_ANONYMOUS | MAP_PRIVATE, 0);
+
+	KUNIT_ASSERT_NE(test, p, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(p));
+	return (u8 *)p;
+}
+
+/**
+ * copy_init() - make a destination and a good source
+ * @test: the test they live as long as, whose parameter is the routine
+ *
+ * A source that traps is made by one of the functions below. May sleep.
+ *
+ * Return: the copy, all else being zero; without memory the test ends.
+ */
+struct copy *copy_init(struct kunit *test)
+{
+	struct copy *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	size_t i;
+
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	c->r = test->param_value;
+	c->si.fsc = ESR_ELx_FSC_EXTABT;
+	c->pattern = kernel_area(test);
+	for (i = 0; i < AREA; i++)
+		c->pattern[i] = (i * 7 + i / 251) | 1;
+
+	c->to = c->r->to_user ? user_area(test) : kernel_area(test);
+	c->seen = c->r->to_user ? kernel_area(test) : c->to;
+	c->from = c->r->from_user ? user_area(test) : kernel_area(test);
+	if (c->r->from_user)
+		KUNIT_ASSERT_EQ(test, copy_to_user((__force void __user *)c->from,
+						   c->pattern, AREA), 0);
+	else
+		memcpy(c->from, c->pattern, AREA);
+
+	return c;
+}
+
+/**
+ * copy_init_trap() - make a source that traps
+ * @test: the test it lives as long as
+ * @c: the copy, from copy_init()
+ *
+ * May sleep. Where that is impossible the test ends.
+ */
+void copy_init_trap(struct kunit *test, struct copy *c)
+{
+	int err;
+
+	if (c->r->pages)
+		err = sea_inject_page(test, &c->si, virt_to_page(c->from));
+	else if (c->r->from_user)
+		err = sea_inject_user(test, &c->si, AREA);
+	else
+		err = sea_inject_alloc(test, &c->si, AREA);
+	if (err == -EOPNOTSUPP)
+		kunit_skip(test, "needs RODATA_FULL");
+	KUNIT_ASSERT_EQ(test, err, 0);
+	memcpy(c->si.alias, c->pattern, c->si.size);
+}
+
+/**
+ * copy_init_edge() - make a source of which only the last page traps
+ * @test: the test it lives as long as
+ * @c: the copy, from copy_init(), of a routine that knows more than pages
+ *
+ * May sleep. Where that is impossible the test ends.
+ */
+void copy_init_edge(struct kunit *test, struct copy *c)
+{
+	if (c->r->from_user) {
+		KUNIT_ASSERT_EQ(test, sea_inject_user(test, &c->si, AREA), 0);
+		c->si.mapped = AREA - PAGE_SIZE;
+		KUNIT_ASSERT_EQ(test, copy_to_user((void __user *)c->si.trap, c->pattern,
+						   c->si.mapped), 0);
+	} else {
+		KUNIT_ASSERT_EQ(test, sea_inject_edge(test, &c->si, AREA), 0);
+	}
+	memcpy(c->si.alias, c->pattern, AREA);
+}
+
+/**
+ * copy_init_to_trap() - make the destination trap, not the source
+ * @test: the test it lives as long as
+ * @c: the copy, from copy_init()
+ *
+ * May sleep. Where that is impossible the test ends.
+ */
+void copy_init_to_trap(struct kunit *test, struct copy *c)
+{
+	if (c->r->to_user)
+		KUNIT_ASSERT_EQ(test, sea_inject_user(test, &c->si, AREA), 0);
+	else
+		KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &c->si, AREA), 0);
+	c->to_trap = true;
+	c->to = (u8 *)c->si.trap;
+	c->seen = c->si.alias;
+}
+
+/**
+ * copy_run() - run the copy with its abort armed
+ * @test: the test
+ * @c: the copy
+ * @source: start of the source memory
+ *
+ * May sleep.
+ *
+ * Return: what the routine returns.
+ */
+unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *source)
+{
+	size_t size = c->len + 2 * REDZONE;
+	u8 *seen = copy_seen(c);
+	void __user *to = (__force void __user *)(copy_to(c) - REDZONE);
+	bool elsewhere = c->r->to_user && !c->to_trap;
+	unsigned long left;
+
+	memset(seen, FILL, size);
+	if (elsewhere)
+		KUNIT_ASSERT_EQ(test, copy_to_user(to, seen, size), 0);
+
+	sea_inject_arm(&c->si);
+	if (c->irqs_off)
+		local_irq_disable();
+	left = c->r->copy(copy_to(c), source + c->offset, c->len);
+	if (c->irqs_off)
+		local_irq_enable();
+	sea_inject_disarm(&c->si);
+
+	if (elsewhere)
+		KUNIT_ASSERT_EQ(test, copy_from_user(seen, to, size), 0);
+	return left;
+}
+
+/**
+ * copy_wrong() - check what holds for any correct routine
+ * @c: the copy, after copy_run()
+ * @left: what that returned
+ * @bad: how many bytes cannot be copied, those from the first poisoned one on
+ *
+ * Return: NULL, or what is wrong.
+ */
+const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
+{
+	const u8 *red = copy_seen(c);
+	const u8 *got = red + REDZONE;
+	const u8 *source = c->to_trap ? c->from : c->si.alias;
+	size_t n = c->len;
+	size_t good = n;
+
+	if (!bad && left)
+		return "failed without a reason";
+	if (bad && !left)
+		return "did not fail";
+	if (c->r->error) {
+		if (bad && left != (unsigned long)-EFAULT)
+			return "not -EFAULT";
+		good = bad ? 0 : n;
+	} else {
+		if (left > n)
+			return "more bytes left than there were";
+		if (left < bad)
+			return "poison said to be copied";
+		if (left > bad + (bad ? MAX_OVER : 0))
+			return "too many bytes said to be left";
+		good = n - left;
+	}
+
+	if (memcmp(got, c->pattern + c->offset, good))
+		return "wrong bytes copied";
+	if (c->r->zeroes && memchr_inv(got + good, 0, n - good))
+		return "rest of the destination not cleared";
+	if (memchr_inv(red, FILL, REDZONE))
+		return "red zone before the destination changed";
+	if (memchr_inv(got + n, FILL, REDZONE))
+		return "red zone behind the destination changed";
+	if (source) {
+		size_t start = c->offset - min(c->offset, REDZONE);
+		size_t end = c->offset + n + REDZONE;
+
+		if (!c->to_trap)
+			end = min(end, c->si.size);
+		if (memcmp(source + start, c->pattern + start, end - start))
+			return "source changed";
+	}
+
+	return NULL;
+}
+
+/**
+ * copy_fail() - fail the test, with what it takes to rerun the copy
+ * @test: the test
+ * @c: the copy
+ * @left: what the routine returned
+ * @why: what is wrong with that
+ */
+void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
+	       const char *why)
+{
+	KUNIT_FAIL(test,
+		   "%s: %s: returned %ld; len %zu, from %%16 = %zu, to %%16 = %zu, poison at %ld, abort at %pS, address %ld, match %u, fixed up %u, died %u (%s)\n",
+		   c->r->name, why, left, c->len, c->offset % 16, c->to_align % 16,
+		   (long)(c->si.poison[0].offset - c->offset), (void *)c->si.before.pc,
+		   (long)(c->si.fault - c->si.trap - c->offset), c->si.matches,
+		   c->si.fixed, c->si.died, c->si.msg ?: "not at all");
+}
+
+/**
+ * next_copy() - the next combination of length and alignments
+ * @c: the copy
+ *
+ * May sleep.
+ *
+ * Return: false if the routine knows no more, true if there is one in @c.
+ */
+bool next_copy(struct copy *c)
+{
+	bool page = c->r->len == PAGE_SIZE;
+	unsigned int nr_from_aligns = page ? 1 : 16;
+	unsigned int nr_to_aligns = page ? 1 : ARRAY_SIZE(to_aligns);
+	unsigned int nr_lengths = c->r->len ? 1 : ARRAY_SIZE(lengths);
+	unsigned int i = c->nr++;
+
+	cond_resched();
+
+	c->offset = i % nr_from_aligns;
+	i /= nr_from_aligns;
+	c->to_align = to_aligns[i % nr_to_aligns];
+	i /= nr_to_aligns;
+	c->len = c->r->len ?: lengths[i % nr_lengths];
+	return i < nr_lengths;
+}
