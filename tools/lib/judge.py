@@ -26,6 +26,7 @@ BAD_TEXT = re.compile(
 LOG_FEATURES = {
     "MTE": "CPU features: detected: Memory Tagging Extension",
     "MOPS": "CPU features: detected: Memory Copy and Memory Set instructions",
+    "DEATHS": "sea_death_kunit.deaths=1",   # on the kernel's command line
 }
 CONFIG_FEATURES = {
     "KASAN": "CONFIG_KASAN", "KASAN_HW_TAGS": "CONFIG_KASAN_HW_TAGS",
@@ -34,7 +35,13 @@ CONFIG_FEATURES = {
     "MEMORY_FAILURE": "CONFIG_MEMORY_FAILURE", "IO_URING": "CONFIG_IO_URING",
     "RODATA_FULL": "CONFIG_RODATA_FULL_DEFAULT_ENABLED",
     "AS_HAS_MOPS": "CONFIG_AS_HAS_MOPS",    # and the kernel's own copies use it
+    "ARM64_LSUI": "CONFIG_ARM64_LSUI",
 }
+
+# With DEATHS each case of this suite has one oops, which leaves these texts.
+DEATHS_SUITE = "sea_death"
+DEATH_TEXTS = (["Internal error", "Call trace:"],
+               ["Unable to handle kernel", "Internal error", "Call trace:"])
 
 _TIME = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
 _RESULT = re.compile(r"^( *)(not ok|ok) \d+ (?:- )?(.*?)(?:\s+# SKIP ?(.*))?$")
@@ -170,9 +177,10 @@ def judge(lines, config, expected, must_have, lacks=(), skips_asked_for=False):
             if not features[name]:
                 problems.append(f"{name} is off although this run should have it: no "
                                 f"\"{LOG_FEATURES[name]}\" in the log")
+    wanted, wrong = _deaths(lines) if features["DEATHS"] else (set(), [])
     bad = [f"line {n} of the log: {line.strip()}" for n, line in enumerate(lines, 1)
-           if BAD_TEXT.search(line)]
-    problems += bad[:5]
+           if BAD_TEXT.search(line) and n not in wanted]
+    problems += wrong + bad[:5]
     if bad[5:]:
         problems.append(f"{len(bad) - 5} more lines of the log like these")
 
@@ -191,6 +199,28 @@ def judge(lines, config, expected, must_have, lacks=(), skips_asked_for=False):
             elif r.status == "skipped" and not skips_asked_for:
                 problems += _skip_problem(f"{suite.name}.{r.name}", r.reason, features)
     return Verdict(log.suites, features, problems)
+
+
+def _deaths(lines):
+    """The numbers of the lines that cases died as they should, and the problems of others."""
+    inside, found, wanted, problems = False, [], set(), []
+    for n, line in enumerate(lines, 1):
+        text = _TIME.sub("", line.rstrip())
+        if (m := _SUBTEST.match(text)) and len(m[1]) == CASE:
+            inside, found = m[2] == DEATHS_SUITE, []
+        elif inside and (m := _RESULT.match(text)):
+            depth, (ok, name, reason) = len(m[1]), m.groups()[1:]
+            inside = depth != SUITE
+            if depth == PARAM and ok == "ok" and reason is None:
+                if [t for _, t in found] in DEATH_TEXTS:
+                    wanted.update(number for number, _ in found)
+                else:
+                    problems.append(f"{DEATHS_SUITE}[{name}] passed without the one oops of a "
+                                    f"death: {', '.join(t for _, t in found) or 'none'}")
+            found = []
+        elif inside and (m := BAD_TEXT.search(text)):
+            found.append((n, m[0]))
+    return wanted, problems
 
 
 def _skip_problem(name, reason, features):

@@ -13,7 +13,7 @@ import sys
 import time
 
 from lib import judge, packages, tree, ui
-from lib.overlay import version_key
+from lib.overlay import KERNELS, version_key
 from lib.ui import Fail
 
 CROSS = "aarch64-linux-gnu-"
@@ -162,7 +162,7 @@ class Run:
 
     def features(self):
         return ", ".join(f"{f} {'on' if self.verdict.features[f] else 'off'}"
-                         for f in judge.LOG_FEATURES)
+                         for f in ("MTE", "MOPS"))
 
 
 def _wants_mops(version):
@@ -170,7 +170,7 @@ def _wants_mops(version):
 
 
 def must_have(version, qemu, mte, extra):
-    """The features of the CPU that the kernel has to find."""
+    """The features that the kernel has to find."""
     asked = kernel_arguments(extra)
     # Somebody's own machine or CPU may lack anything.
     if has_option(extra, "--qemu_args", "--qemu_config"):
@@ -180,6 +180,8 @@ def must_have(version, qemu, mte, extra):
         wanted.append("MTE")
     if _wants_mops(version) and qemu >= packages.QEMU_MOPS and "arm64.nomops" not in asked:
         wanted.append("MOPS")
+    if judge.LOG_FEATURES["DEATHS"] in asked:
+        wanted.append("DEATHS")
     return wanted
 
 
@@ -217,14 +219,19 @@ def run(args, extra=(), mte=True):
     return result
 
 
+def command(prepared, mte=True):
+    """The kernel's kunit.py, and what all its subcommands take."""
+    common = ["--arch=arm64", f"--cross_compile={CROSS}", f"--kunitconfig={tree.REPO}",
+              f"--build_dir={os.path.join(prepared.home, 'kunit')}"]
+    if mte:
+        common.append(f"--qemu_config={MTE_CONFIG}")
+    return [sys.executable, os.path.join(prepared.top, "tools/testing/kunit/kunit.py")], common
+
+
 def _build_and_boot(args, extra, mte, binary, result):
     top, home = result.tree.top, result.tree.home
     build_dir = os.path.join(home, "kunit")
-    kunit = [sys.executable, os.path.join(top, "tools/testing/kunit/kunit.py")]
-    common = ["--arch=arm64", f"--cross_compile={CROSS}", f"--kunitconfig={tree.REPO}",
-              f"--build_dir={build_dir}"]
-    if mte:
-        common.append(f"--qemu_config={MTE_CONFIG}")
+    kunit, common = command(result.tree, mte)
     for_build, for_exec = split_arguments(extra)
 
     if not getattr(args, "built", False):
@@ -238,7 +245,7 @@ def _build_and_boot(args, extra, mte, binary, result):
 
     ui.step("boot and suites")
     start = time.monotonic()
-    path = _path_with(home, binary)
+    path = path_with(home, binary)
     cmd = [*kunit, "exec", *common, f"--timeout={args.timeout}", *for_exec]
     if args.glob:
         cmd.append(args.glob)
@@ -273,7 +280,7 @@ def _build_and_boot(args, extra, mte, binary, result):
     result.times["boot"] = time.monotonic() - start
 
 
-def _path_with(home, binary):
+def path_with(home, binary):
     """A PATH on which kunit.py finds this QEMU."""
     if os.path.basename(binary) == "qemu-system-aarch64":
         where = os.path.dirname(binary)
@@ -341,15 +348,15 @@ def _read(path):
         return []
 
 
-def add_arguments(parser):
-    tree.add_arguments(parser)
+def add_arguments(parser, kernel=KERNELS[0], timeout=600):
+    tree.add_arguments(parser, kernel)
     parser.add_argument("--qemu", metavar="BIN",
                         help="QEMU to boot with (default: the machine's, or if that is older than "
                              "10 one from Debian's backports, below the build directory)")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="how many compilers at a time (default: one per CPU)")
-    parser.add_argument("--timeout", type=int, default=600, metavar="S",
-                        help="seconds that the kernel may take for all suites (default 600)")
+    parser.add_argument("--timeout", type=int, default=timeout, metavar="S",
+                        help=f"seconds that a kernel may take for all suites (default {timeout})")
 
 
 def summary(result):

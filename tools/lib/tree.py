@@ -24,10 +24,10 @@ REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SPACE = 5 << 30
 
 
-def add_arguments(parser):
-    parser.add_argument("--kernel", default=KERNELS[0], metavar="|".join((*KERNELS, "DIR")),
+def add_arguments(parser, kernel=KERNELS[0]):
+    parser.add_argument("--kernel", default=kernel, metavar="|".join((*KERNELS, "DIR")),
                         help=f"kernel: Debian's {' or '.join(KERNELS)}, or the directory of a "
-                             f"kernel tree, which is only read (default {KERNELS[0]})")
+                             f"kernel tree, which is only read (default {kernel})")
     parser.add_argument("--build-dir", default=os.path.join(REPO, "build"), metavar="DIR",
                         help="where all that is made goes (default: build, in the repository)")
     parser.add_argument("--no-install", action="store_true",
@@ -134,6 +134,7 @@ class Tree:
         self.top = os.path.join(self.home, "linux")
         self.git = Git(self.top)
         self.marker = os.path.join(self.git.dir, "overlay-switch")
+        self.mutation = os.path.join(self.git.dir, "overlay-mutation")
 
     @property
     def base(self):
@@ -221,6 +222,11 @@ class Tree:
         """The names of the files whose edits are not written back."""
         return self.git.changed(self.git.tree("overlay"), self.work_tree())
 
+    def need_no_edits(self):
+        if edits := self.edits():
+            raise Fail(f"{self.top}: edits not written back in {', '.join(edits[:3])}; run "
+                       "./tools/refresh with the same --kernel, or undo them with git there")
+
     def _point(self, base, overlay):
         self.git("update-ref", "--stdin", stdin=(
             f"update refs/tags/base {base}\nupdate refs/tags/overlay {overlay}\n"
@@ -255,8 +261,53 @@ class Tree:
         self._point(base, commit)
         os.unlink(self.marker)
 
+    # -- a change for a while ------------------------------------------------------------
+
+    def _exchange(self, old, new):
+        """From one tree's files to those of another, which has no others: each is either."""
+        tmp = os.path.join(self.git.dir, "overlay-mutation.tmp")
+        for name, (mode, blob) in self.git.entries(new, self.git.changed(old, new)).items():
+            with open(tmp, "wb") as f:
+                f.write(self.git.raw("cat-file", "blob", blob).encode("utf-8", "surrogateescape"))
+            os.chmod(tmp, int(mode, 8) & 0o777)
+            os.replace(tmp, os.path.join(self.top, name))
+
+    @contextlib.contextmanager
+    def mutated(self, tree):
+        """Inside the block the files are those of this tree, which has no others.
+
+        The caller holds the lock.  If nobody lives to undo it, the next tool that takes
+        the lock does.
+        """
+        self.need_no_edits()
+        with open(self.mutation, "w", encoding="ascii") as f:
+            f.write(tree)
+        try:
+            self._exchange(self.git.tree("overlay"), tree)
+            yield
+        finally:
+            self._unmutate()
+
+    def _unmutate(self):
+        if not os.path.exists(self.mutation):
+            return
+        git, old = self.git, self.git.tree("overlay")
+        with open(self.mutation, encoding="ascii") as f:
+            tree = f.read() or old
+        names = git.changed(old, tree)
+        was, mutated, now = (git.entries(t, names) for t in (old, tree, self.work_tree()))
+        for name in names:
+            if now.get(name) not in (was[name], mutated[name]):
+                raise Fail(f"{self.top}/{name}: edited while there was a mutation in it; keep your "
+                           "edit elsewhere and restore this file with git checkout")
+        self._exchange(tree, old)
+        os.unlink(self.mutation)
+
+    # -- whole again ---------------------------------------------------------------------
+
     def _recover(self):
         """After an interrupted switch: back to the files of the last overlay commit."""
+        self._unmutate()
         if not os.path.exists(self.marker):
             return
         git = self.git

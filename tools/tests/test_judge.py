@@ -128,6 +128,69 @@ class Judge(unittest.TestCase):
         self.assertEqual(judge.judge(GOOD, "", [], ["MTE"]).problems[0][:10], "MTE is off")
 
 
+class Deaths(unittest.TestCase):
+    ARGUMENT = "[    0.1] Kernel command line: kunit.enable=1 sea_death_kunit.deaths=1 panic=-1"
+    LOG = """\
+KTAP version 1
+1..1
+    KTAP version 1
+    # Subtest: sea_death
+    1..1
+        KTAP version 1
+        # Subtest: death
+Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000
+Internal error: Oops: 0000000096000006 [#1] SMP
+Call trace:
+        ok 1 NULL
+Internal error: synchronous external abort: 0000000096000010 [#2] SMP
+Call trace:
+        ok 2 memcpy
+    ok 1 death
+ok 1 sea_death""".splitlines()
+    SKIPPED = [f"{line} # SKIP needs DEATHS" if line.startswith("        ok") else line
+               for line in LOG if not judge.BAD_TEXT.search(line)]
+
+    def bad(self, lines, *problems, argument=ARGUMENT):
+        lines = [argument, *(f"[    1.{n:06}][    T1] {line}" for n, line in enumerate(lines))]
+        found = judge.judge(lines, "", ["sea_death"], []).problems
+        self.assertEqual(len(found), len(problems), found)
+        for text, problem in zip(found, problems):
+            self.assertRegex(text, problem)
+
+    def without(self, *texts):
+        return [line for line in self.LOG if not line.startswith(texts)]
+
+    def test_each_has_its_oops(self):
+        self.bad(self.LOG)
+
+    def test_skipped_without_the_argument_only(self):
+        self.bad(self.SKIPPED, argument="x")
+        self.bad(self.SKIPPED, *["although this run has DEATHS"] * 2)
+        self.bad(self.LOG, *["line .* of the log"] * 5, argument="x")
+
+    def test_too_few(self):
+        self.bad(self.without("Internal error: synchronous", "Call trace:", "Unable"),
+                 r"sea_death\[NULL\] passed without the one oops of a death: Internal error$",
+                 r"sea_death\[memcpy\] passed without .*: none$", "line 9 of the log")
+
+    def test_too_many(self):
+        lines = [*self.LOG[:11], *self.LOG[11:13] * 2, *self.LOG[13:]]
+        self.bad(lines, r"sea_death\[memcpy\] passed without .*: (Internal error, Call trace:,? ?){2}$",
+                 *["line 1[3-6] of the log"] * 4)
+
+    def test_something_else(self):
+        for text in ("BUG: sleeping function", "WARNING: x", "Kernel panic - not syncing"):
+            lines = [*self.LOG[:12], text, *self.LOG[12:]]
+            self.bad(lines, r"sea_death\[memcpy\] passed without", *["line 1[3-5] of the log"] * 3)
+
+    def test_elsewhere(self):
+        for at in (0, 3, 14, 15, 16):
+            self.bad([*self.LOG[:at], "Internal error: x", *self.LOG[at:]],
+                     "line .* of the log: .* Internal error: x")
+        self.bad([line.replace("sea_death", "other") for line in self.LOG],
+                 *["line .* of the log"] * 5, "missing: suite sea_death")
+
+
 class Suites(unittest.TestCase):
     def test_from_the_sources(self):
         with tempfile.TemporaryDirectory() as repo:

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What copies cost in instructions: the lines of kunit/copy_mc_bench.c, and the targets."""
+
+import collections
+import dataclasses
+import re
+
+from lib import checks
+from lib.ui import Fail
+
+Call = collections.namedtuple("Call", "routine size source to")     # the offsets from 16
+
+USER = ("copy_to_user", "copy_from_user")
+MORE_PER_PAGE = 4
+RATIO, RATIO_FROM = 1.05, 256
+
+_COUNT = re.compile(r"bench: (\S+) (\d+) (\d+) (\d+) (\d+)$")
+_ABORTS = re.compile(r"bench-aborts: (\d+) in (\d+) ns$")
+
+
+def parse(lines):
+    """{Call: instructions} of a log."""
+    found = {}
+    for line in lines:
+        if m := _COUNT.search(line.rstrip()):
+            call = Call(m[1], *map(int, m.groups()[1:4]))
+            if call in found:
+                raise Fail(f"the log has {describe(call)} twice")
+            found[call] = int(m[5])
+    there = {c.routine for c in found}
+    for name in ("copy_page", "copy_mc_page", "memcpy", "copy_mc_to_kernel", *USER, "abort"):
+        if name not in there:
+            raise Fail(f"the log has no count of {name}")
+    return found
+
+
+def parse_aborts(lines):
+    """Aborts per second of a log."""
+    for line in lines:
+        if m := _ABORTS.search(line.rstrip()):
+            if int(m[2]):
+                return int(m[1]) / int(m[2]) * 1e9
+    raise Fail("the log has no number of aborts")
+
+
+def describe(call):
+    return f"{call.routine} of {call.size} bytes, source +{call.source}, destination +{call.to}"
+
+
+def same_counts(first, second):
+    """Fails unless two boots counted alike."""
+    for call in sorted(first.keys() | second.keys()):
+        a, b = first.get(call), second.get(call)
+        if a != b:
+            raise Fail(f"{describe(call)}: {a} instructions in one boot, {b} in another")
+
+
+def page_pair(counts):
+    """Instructions of copy_page and copy_mc_page."""
+    size = next(c.size for c in counts if c.routine == "copy_page")
+    return (counts[Call("copy_page", size, 0, 0)], counts[Call("copy_mc_page", size, 0, 0)])
+
+
+def ratios(counts):
+    """{Call of copy_mc_to_kernel: how many times memcpy's instructions}."""
+    return {c: n / counts[c._replace(routine="memcpy")] for c, n in counts.items()
+            if c.routine == "copy_mc_to_kernel"}
+
+
+def user_code(k):
+    """{user copy: "", or how its code differs from the base's}."""
+    text = re.sub(r"^CONFIG_COPY_MC_BENCH=y$", "# CONFIG_COPY_MC_BENCH is not set",
+                  k.kunit_config(), flags=re.M)
+    objects = {name: f"arch/arm64/lib/{name}.o" for name in USER}
+    ours, _ = k.objects("warnings", objects.values(), text=text)
+    checks.require(k, ours, "CONFIG_ARCH_HAS_COPY_MC=y")
+    base, _ = k.objects("warnings", objects.values(), text=text, base=True)
+    found = {}
+    for name, o in objects.items():
+        a, b = checks.code(ours, o), checks.code(base, o)
+        checks.function(b, f"__arch_{name}")
+        try:
+            checks.same(f"the code of {o}", a, b)
+            found[name] = ""
+        except Fail as e:
+            found[name] = str(e)
+    return found
+
+
+@dataclasses.dataclass
+class Target:
+    name: str
+    met: bool
+    number: str
+
+
+def code_targets(differs):
+    return [Target(f"{name} unchanged", not why, why or "its code is the base's")
+            for name, why in differs.items()]
+
+
+def count_targets(counts):
+    plain, mc = page_pair(counts)
+    found = [Target(f"copy_mc_page at most {MORE_PER_PAGE} instructions more than copy_page",
+                    mc <= plain + MORE_PER_PAGE, f"{mc - plain:+}")]
+    judged = {c: r for c, r in ratios(counts).items() if c.size >= RATIO_FROM}
+    worst = max(judged, key=judged.get)
+    over = sum(r > RATIO for r in judged.values())
+    number = f"at most {judged[worst]:.2f}"
+    if over:
+        number = (f"{over} of {len(judged)} are over, the worst {judged[worst]:.2f} at "
+                  f"{worst.size} bytes, source +{worst.source}, destination +{worst.to}")
+    found.append(Target(f"copy_mc_to_kernel of {RATIO_FROM} bytes and more at most {RATIO} times "
+                        "memcpy", not over, number))
+    return found
+
+
+def table(counts, differs):
+    """Lines of text; calls of one size that cost the same share one."""
+    plain, mc = page_pair(counts)
+    abort = next(n for c, n in counts.items() if c.routine == "abort")
+    rows = {}
+    for call, ratio in sorted(ratios(counts).items()):
+        n = {r: counts[call._replace(routine=r)] for r in ("memcpy", *USER)}
+        base = {r: "other" if differs[r] else n[r] for r in USER}
+        row = (f"{n['memcpy']:8} {counts[call]:18} ({ratio:.2f})"
+               + "".join(f" {n[r]:15} {base[r]:>5}" for r in USER))
+        rows.setdefault((call.size, row), []).append(f"+{call.source}/+{call.to}")
+    return [f"copy_page {plain}, copy_mc_page {mc}; an injected abort, recovered {abort}",
+            "bytes  source/dest                memcpy  copy_mc_to_kernel      copy_to_user  base"
+            "  copy_from_user  base",
+            *(f"{size:5}  {' '.join(where):24} {row}" for (size, row), where in rows.items())]
+
+
+def as_json(counts, differs):
+    """A list of a boot's counts, one each."""
+    return [{**call._asdict(), "instructions": n,
+             **({"base": None if differs[call.routine] else n} if call.routine in differs else {})}
+            for call, n in sorted(counts.items())]

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mutations: wrong versions of the implementation, each of which some case must notice.
+
+One is a file tools/mutations/NAME.patch, for the prepared tree:
+
+    What is wrong with it, in one line
+    Kernel: 7.3                 only for kernels of this variant
+    Boot: arm64.nomops          what the kernel's command line needs besides
+    Equivalent: why             no case can notice it
+    --- a/arch/arm64/...
+"""
+
+import dataclasses
+import fnmatch
+import glob
+import os
+import re
+import subprocess
+
+from lib import checks, judge, kunit, tree
+from lib.git import GitError
+from lib.overlay import KERNELS, Overlay
+from lib.ui import Fail
+
+DIR = "tools/mutations"
+FAST = "--filter=speed>slow"
+
+_HEADER = re.compile(r"(Kernel|Boot|Equivalent): *(.+)")
+
+
+@dataclasses.dataclass
+class Mutation:
+    name: str
+    path: str
+    description: str
+    kernel: str = ""
+    boot: str = ""
+    equivalent: str = ""
+
+    def __str__(self):
+        more = [f"{self.kernel} only"] if self.kernel else []
+        more += [self.boot] if self.boot else []
+        more += ["equivalent"] if self.equivalent else []
+        return f"{self.name:46} {self.description}" + (f" ({', '.join(more)})" if more else "")
+
+
+def read(path):
+    """A mutation from its file."""
+    with open(path, encoding="utf-8") as f:
+        head, diff, _ = f.read().partition("--- a/")
+    first, *rest = head.splitlines() or [""]
+    if not diff or not first.strip() or _HEADER.match(first):
+        raise Fail(f"{path}: must begin with a line that says what is wrong, and go on with "
+                   "a patch from a/ to b/")
+    fields = {}
+    for line in rest:
+        m = _HEADER.fullmatch(line)
+        if not m or m[1].lower() in fields:
+            raise Fail(f"{path}: '{line}' is no header, or one too many; there are Kernel, Boot, "
+                       "Equivalent")
+        fields[m[1].lower()] = m[2].strip()
+    if fields.get("kernel", KERNELS[0]) not in KERNELS:
+        raise Fail(f"{path}: no such kernel; there are {', '.join(KERNELS)}")
+    return Mutation(os.path.basename(path).removesuffix(".patch"), path, first.strip(), **fields)
+
+
+def select(names=()):
+    """Those with these names, or that match them; all of them, if there are no names."""
+    found = [read(p) for p in sorted(glob.glob(os.path.join(tree.REPO, DIR, "*.patch")))]
+    for name in names:
+        if not fnmatch.filter([m.name for m in found], name):
+            raise Fail(f"{name}: no such mutation; see --list")
+    return [m for m in found if not names or any(fnmatch.fnmatchcase(m.name, n) for n in names)]
+
+
+def of(prepared, mutations):
+    """Those that are for this kernel."""
+    variant = Overlay(tree.REPO, prepared.git).variant(prepared.version)
+    return [m for m in mutations if m.kernel in ("", variant)]
+
+
+def trees(prepared, mutations):
+    """{name: the overlay's tree object with that mutation}; fails unless all apply."""
+    git, overlay, found, wrong = prepared.git, prepared.git.tree("overlay"), {}, []
+    with git.temp_index() as index:
+        for m in mutations:
+            git("read-tree", overlay, index=index)
+            try:
+                git("apply", "--cached", "--whitespace=nowarn", m.path, index=index)
+            except GitError as e:
+                wrong.append(f"{DIR}/{m.name}.patch: does not fit Linux {prepared.version}: "
+                             f"{e.stderr.splitlines()[0].removeprefix('error: ')}")
+                continue
+            found[m.name] = git("write-tree", index=index)
+            names = git.changed(overlay, found[m.name])
+            if any(git.entries(t, names).keys() != set(names) for t in (overlay, found[m.name])):
+                wrong.append(f"{DIR}/{m.name}.patch: adds or removes a file")
+    if wrong:
+        raise Fail(f"{'; '.join(wrong)}; nothing was built")
+    return found
+
+
+def fit(k):
+    """every mutation fits"""
+    return f"{len(trees(k.tree, of(k.tree, select())))} patches"
+
+
+class Watch(judge.Log):
+    """Reads a log up to the first thing that would not be in that of the right kernel."""
+
+    def __init__(self):
+        super().__init__()
+        self.sign = None
+        self._case = ""
+
+    def feed(self, line):
+        if m := re.search(r" {8}# Subtest: (.*)", line):
+            self._case = m[1].strip()
+        if not self.sign and judge.BAD_TEXT.search(line) and "[ cut here ]" not in line:
+            self.sign = f"the log{self._where()}: {line.strip()}"
+        return super().feed(line)
+
+    def _result(self, depth, ok, name, reason):
+        if ok == "not ok" and not self.sign:
+            where = {judge.CASE: name, judge.PARAM: f"{self._case}[{name}]"}.get(depth, "")
+            self.sign = f"{self.suites[-1].name} {where}" if where and self.suites else name
+        return super()._result(depth, ok, name, reason)
+
+    def _where(self):
+        running = [s.name for s in self.suites[-1:] if not s.finished]
+        return f" in {running[0]}" if running else ""
+
+    def killed_by(self, said, problems):
+        """What tells the mutation from the right kernel, "" if nothing does.
+
+        said: all that kunit.py printed; problems: what the judge finds in a whole log.
+        """
+        if self.sign:
+            return self.sign
+        if any("timed out after" in line for line in said):
+            return f"hang{self._where()}"
+        return problems[0] if problems else ""
+
+
+def build(prepared, jobs):
+    """Builds what kunit.py boots, and no more."""
+    checks.Kernel(prepared, jobs).make(checks.ARM64, os.path.join(prepared.home, "kunit"),
+                                       "Image.gz")
+
+
+def boot(prepared, binary, mutation, timeout, suites, only=""):
+    """Boots what is built, as far as is needed; gives what killed it, or ""."""
+    cmd, common = kunit.command(prepared)
+    cmd += ["exec", *common, "--raw_output=all", f"--timeout={timeout}", FAST,
+            f"--kernel_args={mutation.boot}", *([only] if only else [])]
+    said, watch = [], Watch()
+    with kunit.process(cmd, cwd=prepared.top, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       env={"PATH": kunit.path_with(prepared.home, binary)},
+                       text=True, errors="backslashreplace") as p:
+        for line in p.stdout:
+            said.append(line.rstrip())
+            watch.feed(line)
+            if watch.sign:
+                break
+    log = os.path.join(prepared.home, "mutations", mutation.name + ".log")
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    with open(log, "w", encoding="utf-8") as f:
+        f.writelines(line + "\n" for line in said)
+    with open(os.path.join(prepared.home, "kunit/.config"), encoding="utf-8") as f:
+        verdict = judge.judge(said, f.read(), suites, ())
+    return watch.killed_by(said, verdict.problems)
+
+
+def outcome(mutation, killer):
+    """(killed, survived or contradiction; what to say about it)."""
+    if mutation.equivalent and killer:
+        return "contradiction", f"KILLED by {killer}, although said to be equivalent"
+    if killer:
+        return "killed", f"killed by {killer}"
+    if mutation.equivalent:
+        return "equivalent", f"survived as it must: {mutation.equivalent}"
+    return "survived", "SURVIVED"
