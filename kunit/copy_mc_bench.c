@@ -266,6 +266,3 @@ static struct kunit_suite bench_suite = {
 };
 
 kunit_test_suite(bench_suite);
-
-MODULE_DESCRIPTION("Instruction counts of copies that survive memory errors");
-MODULE_LICENSE("GPL");

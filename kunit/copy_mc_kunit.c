@@ -873,6 +873,3 @@ static struct kunit_suite not_mc_suite = {
 
 kunit_test_suites(&in_kernel_suite, &pages_suite, &to_user_suite,
 		  &from_user_suite, &get_user_suite, &not_mc_suite);
-
-MODULE_DESCRIPTION("KUnit tests of copies from poisoned memory");
-MODULE_LICENSE("GPL");

@@ -383,6 +383,3 @@ static struct kunit_suite mte_suite = {
 };
 
 kunit_test_suite(mte_suite);
-
-MODULE_DESCRIPTION("KUnit tests of MTE tags in copies from poisoned memory");
-MODULE_LICENSE("GPL");

@@ -314,6 +314,3 @@ static struct kunit_suite sigbus_suite = {
 };
 
 kunit_test_suite(sigbus_suite);
-
-MODULE_DESCRIPTION("KUnit tests of SIGBUS after a copy from poisoned memory");
-MODULE_LICENSE("GPL");

@@ -173,6 +173,3 @@ static struct kunit_suite audit_suite = {
 };
 
 kunit_test_suite(audit_suite);
-
-MODULE_DESCRIPTION("KUnit audit of the exception table of the copy routines");
-MODULE_LICENSE("GPL");

@@ -332,6 +332,8 @@ def warnings(text, k):
 def new_warnings(k, name, objects, flags, **kwargs):
     """Fails if building these objects warns of more than the base does."""
     _, text = k.objects(name, objects, *flags, **kwargs)
+    if m := re.search(r".* is not available or not up to date", text):
+        raise Fail(m[0])
     ours = warnings(text, k)
     if ours:
         there = [o for o in objects
@@ -357,19 +359,21 @@ def other_architecture(name):
 def touched_objects(k):
     """The arm64 objects of all files that the overlay adds or changes, and of header users.
 
-    Two lists: those that the suites' kernel has, and the others.
+    Two lists: those that the suites' kernel has or can have, and the others.
     """
     found = set(GENERIC)
     for name in k.tree.git.changed(k.tree.git.tree("base"), k.tree.work_tree()):
         if re.match(r"(arch/arm64|mm|lib|kunit)/(?!tests/).*\.[cS]$", name):
             found.add(name[:-1] + "o")
-    there = {o for o in found if os.path.exists(os.path.join(k.home, "kunit", o))}
+    there = {o for o in found
+             if o.startswith("kunit/") or os.path.exists(os.path.join(k.home, "kunit", o))}
     return sorted(there), sorted(found - there)
 
 
 def sparse(k):
     """sparse and W=1 have nothing new to say"""
-    flags = ["W=1", "C=2"]
+    # Debian's sparse knows no __typeof_unqual__, and 7.3 does without sparse then.
+    flags = ["W=1", "C=2", "CF=-D__typeof_unqual__=__typeof__"]
     suites, others = touched_objects(k)
     said = new_warnings(k, "warnings", suites, flags, text=k.kunit_config())
     if others:

@@ -26,7 +26,7 @@ BAD_TEXT = re.compile(
 LOG_FEATURES = {
     "MTE": "CPU features: detected: Memory Tagging Extension",
     "MOPS": "CPU features: detected: Memory Copy and Memory Set instructions",
-    "DEATHS": "sea_death_kunit.deaths=1",   # on the kernel's command line
+    "DEATHS": "sea_deaths=1",   # on the kernel's command line
 }
 CONFIG_FEATURES = {
     "KASAN": "CONFIG_KASAN", "KASAN_HW_TAGS": "CONFIG_KASAN_HW_TAGS",

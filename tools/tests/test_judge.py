@@ -129,7 +129,7 @@ class Judge(unittest.TestCase):
 
 
 class Deaths(unittest.TestCase):
-    ARGUMENT = "[    0.1] Kernel command line: kunit.enable=1 sea_death_kunit.deaths=1 panic=-1"
+    ARGUMENT = "[    0.1] Kernel command line: kunit.enable=1 sea_deaths=1 panic=-1"
     LOG = """\
 KTAP version 1
 1..1

@@ -30,7 +30,7 @@ class Arguments(unittest.TestCase):
                 ("7.3.4", new, False, [], ["MOPS"]),
                 ("7.3.4", new, True, ["--kernel_args=x arm64.nomops"], ["MTE"]),
                 ("7.3.4", new, True, ["--kernel_args", "arm64.nomte"], ["MOPS"]),
-                ("7.3.4", new, True, ["--kernel_args=sea_death_kunit.deaths=1"],
+                ("7.3.4", new, True, ["--kernel_args=sea_deaths=1"],
                  ["MTE", "MOPS", "DEATHS"]),
                 ("7.3.4", new, True, ["--qemu_args", "-cpu cortex-a57"], [])):
             self.assertEqual(kunit.must_have(version, qemu, mte, extra), want, (version, extra))
