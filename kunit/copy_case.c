@@ -180,15 +180,24 @@ unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *source)
  * @left: what that returned
  * @bad: how many bytes cannot be copied, those from the first poisoned one on
  *
+ * May be called in any context.
+ *
  * Return: NULL, or what is wrong.
  */
 const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
 {
 	const u8 *red = copy_seen(c);
 	const u8 *got = red + REDZONE;
-	const u8 *source = c->to_trap ? c->from : c->si.alias;
+	const u8 *source = c->si.alias;
+	size_t size = source ? c->si.size : AREA;
 	size_t n = c->len;
 	size_t good = n;
+
+	/* If it is not the source that traps, it can be looked at where it is, or not. */
+	if (!source || c->to_trap) {
+		source = c->r->from_user ? NULL : c->from;
+		size = AREA;
+	}
 
 	if (!bad && left)
 		return "failed without a reason";
@@ -218,10 +227,8 @@ const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
 		return "red zone behind the destination changed";
 	if (source) {
 		size_t start = c->offset - min(c->offset, REDZONE);
-		size_t end = c->offset + n + REDZONE;
+		size_t end = min(c->offset + n + REDZONE, size);
 
-		if (!c->to_trap)
-			end = min(end, c->si.size);
 		if (memcmp(source + start, c->pattern + start, end - start))
 			return "source changed";
 	}
@@ -235,6 +242,8 @@ const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
  * @c: the copy
  * @left: what the routine returned
  * @why: what is wrong with that
+ *
+ * May sleep.
  */
 void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
 	       const char *why)

@@ -454,8 +454,11 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 
 	/* The single byte of the retry is another access, at which nothing is wrong. */
 	bad = c->len - p;
-	if (!p && access.size != 1 && (copy_retries(c->r) || a->traps == DESTINATION))
+	if (!p && access.size != 1 && (copy_retries(c->r) || a->traps == DESTINATION)) {
 		bad--;
+		if (left != bad)
+			return "single byte not copied";
+	}
 	if (a->traps == SOURCE && !c->r->error && p &&
 	    left != copy_model_left(c->r, c->len, c->offset % 16, p))
 		return "not what the model says";
@@ -505,9 +508,10 @@ static bool each_abort(struct kunit *test, const struct approach *a, struct insn
 	if (a->everywhere) {
 		unsigned long pc = c->si.before.pc;
 
-		/* In get_user() and the like there is nobody to abort again. */
-		return (pc - insns->start) / AARCH64_INSN_SIZE >= insns->n ||
-		       entry_abort(test, a, insns, pc);
+		if ((pc - insns->start) / AARCH64_INSN_SIZE < insns->n)
+			return entry_abort(test, a, insns, pc);
+		copy_fail(test, c, 0, "no abort in the routine");
+		return false;
 	}
 
 	for (i = 0; i < insns->n; i++) {
@@ -534,6 +538,7 @@ static void report_insns(struct kunit *test, const struct insns *insns)
 	};
 	unsigned long end = insns->start + insns->n * AARCH64_INSN_SIZE;
 	const struct exception_table_entry *ex = NULL;
+	unsigned long fixups = ULONG_MAX;	/* which CPY* and the others share */
 	unsigned int entries = 0;
 	bool cpy = false;
 
@@ -544,14 +549,17 @@ static void report_insns(struct kunit *test, const struct insns *insns)
 
 		KUNIT_ASSERT_TRUE(test, sea_decode(le32_to_cpup((__le32 *)pc), &access));
 		entries++;
-		cpy |= access.kind == SEA_CPY;
+		if (access.kind == SEA_CPY) {
+			cpy = true;
+			fixups = min(fixups, sea_extable_fixup(ex));
+		}
 		if (aborts)
-			kunit_info(test, "%pS %s: %u aborts, all recovered\n", (void *)pc,
-				   kinds[access.kind], aborts);
+			kunit_info(test, "%pS %08x %s: %u aborts, all recovered\n", (void *)pc,
+				   le32_to_cpup((__le32 *)pc), kinds[access.kind], aborts);
 		/* A routine with CPY* instructions is two, of which a CPU uses one. */
-		else if (cpy && has_mops() != (access.kind == SEA_CPY))
-			kunit_info(test, "%pS %s: not used on a CPU %s FEAT_MOPS\n",
-				   (void *)pc, kinds[access.kind],
+		else if (cpy && pc < fixups && has_mops() != (access.kind == SEA_CPY))
+			kunit_info(test, "%pS %08x %s: not used on a CPU %s FEAT_MOPS\n",
+				   (void *)pc, le32_to_cpup((__le32 *)pc), kinds[access.kind],
 				   has_mops() ? "with" : "without");
 		else
 			KUNIT_FAIL(test, "%pS: no copy comes by here\n", (void *)pc);
@@ -605,7 +613,10 @@ struct half {
 	struct copy *c;
 	struct kunit *test;
 	size_t p;
+	struct half *other;
+	bool ready, running;
 	unsigned int wrong;
+	unsigned int together;		/* the other one was armed as well */
 	struct completion done;
 };
 
@@ -614,9 +625,17 @@ static int copy_half(void *data)
 	struct half *h = data;
 	struct copy *c = h->c;
 
-	for (int i = 0; i < 2000; i++) {
-		unsigned long left = copy_run(h->test, c, (u8 *)c->si.trap);
+	WRITE_ONCE(h->ready, true);
+	while (!READ_ONCE(h->other->ready))
+		cond_resched();
 
+	for (int i = 0; i < 2000; i++) {
+		unsigned long left;
+
+		WRITE_ONCE(h->running, true);
+		left = copy_run(h->test, c, (u8 *)c->si.trap);
+		h->together += READ_ONCE(h->other->running);
+		WRITE_ONCE(h->running, false);
 		h->wrong += copy_wrong(c, left, c->len - h->p) || c->si.matches != 1 ||
 			    c->si.fault != c->si.trap + h->p;
 		cond_resched();
@@ -633,7 +652,9 @@ static void copy_two_tasks(struct kunit *test)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(half); i++) {
-		half[i] = (struct half) { copy_init(test), test, i ? 256 : 64 };
+		half[i] = (struct half) {
+			copy_init(test), test, i ? 256 : 64, &half[!i],
+		};
 		if (i)
 			half[1].c->si = half[0].c->si;
 		else
@@ -649,6 +670,8 @@ static void copy_two_tasks(struct kunit *test)
 	wait_for_completion(&half[1].done);
 	KUNIT_EXPECT_EQ(test, half[0].wrong, 0);
 	KUNIT_EXPECT_EQ(test, half[1].wrong, 0);
+	if (num_online_cpus() > 1)
+		KUNIT_EXPECT_GT(test, half[0].together + half[1].together, 0);
 }
 
 static void expect_death(struct kunit *test, struct copy *c, const u8 *to,

@@ -13,6 +13,8 @@
 /**
  * has_mops() - do this kernel's copies use the CPY* instructions?
  *
+ * May be called in any context.
+ *
  * Return: true if they do on this CPU.
  */
 bool has_mops(void)

@@ -14,6 +14,7 @@
 #include <asm/insn.h>
 #include <asm/mte.h>
 
+#include "sea_decision_stubs.h"
 #include "sea_inject.h"
 
 #ifndef EX_TYPE_UACCESS_CPY
@@ -27,6 +28,7 @@ struct audited {
 	const void *code;
 	int load, store, cpy;
 	int cpy_data;
+	unsigned long size;	/* in bytes, if not all of it */
 };
 
 #define AUDITED(routine, ...)	{ #routine, routine, __VA_ARGS__ }
@@ -104,6 +106,7 @@ static unsigned long audit(struct kunit *test, const struct audited *a,
 
 	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(start, &size, &offset));
 	KUNIT_ASSERT_EQ(test, offset, 0);
+	size = a->size ?: size;
 
 	*accesses = 0;
 	for (pc = start; pc < start + size; pc += AARCH64_INSN_SIZE) {
@@ -147,6 +150,17 @@ static void audit_complains(struct kunit *test)
 		  "has an entry of the wrong type" },
 		{ { "", memcpy_mc, EX_TYPE_UACCESS_ERR_ZERO, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA },
 		  "has the rights of the wrong mode" },
+#if EX_DATA_UACCESS_WRITE
+		{ { "", __arch_copy_to_user, EX_TYPE_KLOAD_SEA, EX_TYPE_UACCESS_ERR_ZERO,
+		    EX_TYPE_UACCESS_CPY },
+		  "has the user's side wrong" },
+#endif
+		/* As if the fixup were somebody else's */
+		{ { "", copy_mc_page, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA,
+		    .size = 64 },
+		  "has its fixup in another routine" },
+		{ { "", sea_stub_simd, EX_TYPE_NONE, EX_TYPE_NONE },
+		  "accesses memory in a way unknown to this audit" },
 		/* Loads and stores, on the stack and elsewhere */
 		{ { "", audit, EX_TYPE_NONE, EX_TYPE_NONE },
 		  "accesses the stack, not source or destination" },

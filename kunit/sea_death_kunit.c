@@ -7,6 +7,7 @@
 
 #include <kunit/test.h>
 #include <linux/delay.h>
+#include <linux/gfp.h>
 #include <linux/kallsyms.h>
 #include <linux/kdebug.h>
 #include <linux/kmsg_dump.h>
@@ -193,9 +194,14 @@ static long lives_on(void *data)
 	return left == LEN && d->si.fixed == 1 && !d->si.died ? 0 : -EFAULT;
 }
 
+static void free_dying(void *d)
+{
+	free_page((unsigned long)d);
+}
+
 static void death(struct kunit *test)
 {
-	struct dying *d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
+	struct dying *d;
 	struct kmsg_dump_iter iter;
 	int i, users;
 	bool died;
@@ -203,6 +209,9 @@ static void death(struct kunit *test)
 	if (!deaths)
 		kunit_skip(test, "needs DEATHS");
 
+	/* A thread that lives on keeps it. */
+	BUILD_BUG_ON(sizeof(*d) > PAGE_SIZE);
+	d = (struct dying *)get_zeroed_page(GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, d);
 	d->death = test->param_value;
 	memset(d->from, 0x5a, LEN);
@@ -233,6 +242,7 @@ static void death(struct kunit *test)
 	died = let_die(d);
 	unregister_die_notifier(&d->nb);
 	KUNIT_ASSERT_TRUE_MSG(test, died, "the thread hangs, after %u oopses", d->oopses);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_dying, d), 0);
 
 	/* The thread is gone, and nothing is left of it. */
 	KUNIT_EXPECT_EQ(test, d->task->exit_code, SIGSEGV);

@@ -22,6 +22,8 @@ STUB(cpy_from);
 STUB(cpy_to);
 #endif
 
+u64 sea_stub_simd(const void *addr);
+
 #undef STUB
 
 #endif /* KUNIT_SEA_DECISION_STUBS_H */

@@ -106,7 +106,8 @@ static unsigned long base_reg(const struct pt_regs *regs, unsigned int r)
 
 /*
  * Arm ARM, "Loads and Stores" encodings: the general purpose forms that copy
- * routines use. Loads and stores differ in one bit.
+ * routines use, by group, since asm/insn.h knows some of each group only and none
+ * of the unprivileged ones. Loads and stores differ in one bit.
  */
 static bool decode_regs(u32 insn, struct sea_access *a)
 {
@@ -121,17 +122,19 @@ static bool decode_regs(u32 insn, struct sea_access *a)
 		if (scale & 1)
 			return false;				/* LDPSW */
 		scale = 2 + scale / 2;
-		imm = sign_extend64(FIELD_GET(GENMASK(21, 15), insn), 6) << scale;
+		imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_7, insn);
+		imm = sign_extend64(imm, 6) << scale;
 		post = FIELD_GET(GENMASK(24, 23), insn) == 1;
 		pre = FIELD_GET(GENMASK(24, 23), insn) == 3;
 		pair = true;
 	} else if ((insn & 0x3f200000) == 0x38000000) {		/* 9 bit offset */
-		imm = sign_extend64(FIELD_GET(GENMASK(20, 12), insn), 8);
+		imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_9, insn);
+		imm = sign_extend64(imm, 8);
 		post = FIELD_GET(GENMASK(11, 10), insn) == 1;
 		unprivileged = FIELD_GET(GENMASK(11, 10), insn) == 2;
 		pre = FIELD_GET(GENMASK(11, 10), insn) == 3;
 	} else if ((insn & 0x3f000000) == 0x39000000) {		/* 12 bit offset */
-		imm = FIELD_GET(GENMASK(21, 10), insn) << scale;
+		imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_12, insn) << scale;
 	} else if ((insn & 0x3fff7c00) == 0x085f7c00) {		/* LDXR, LDAXR */
 		/* Made good as a plain load: the exclusive store after it fails. */
 		imm = 0;
@@ -146,9 +149,9 @@ static bool decode_regs(u32 insn, struct sea_access *a)
 		.kind = insn & BIT(22) ? SEA_LOAD : SEA_STORE,
 		.size = BIT(scale) << pair,
 		.unprivileged = unprivileged,
-		.rt = FIELD_GET(GENMASK(4, 0), insn),
-		.rn = FIELD_GET(GENMASK(9, 5), insn),
-		.rt2 = FIELD_GET(GENMASK(14, 10), insn),
+		.rt = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RT, insn),
+		.rn = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RN, insn),
+		.rt2 = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RT2, insn),
 		.nregs = pair ? 2 : 1,
 		.offset = post ? 0 : imm,
 		.wback = post || pre ? imm : 0,
@@ -165,8 +168,8 @@ static bool decode_tags(u32 insn, struct sea_access *a)
 		.kind = insn & BIT(22) ? SEA_LOAD : SEA_STORE,
 		.tags = true,
 		.size = 1,
-		.rt = FIELD_GET(GENMASK(4, 0), insn),
-		.rn = FIELD_GET(GENMASK(9, 5), insn),
+		.rt = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RT, insn),
+		.rn = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RN, insn),
 		.nregs = 1,
 	};
 	return true;
@@ -510,7 +513,16 @@ static bool run_set(struct sea_inject *si, struct pt_regs *regs,
 	return false;
 }
 
-/* The hook at the entry of do_mem_abort(). True: nothing is left to do. */
+/**
+ * sea_inject() - the hook at the entry of do_mem_abort()
+ * @far: the fault address
+ * @esr: the syndrome
+ * @regs: the registers at the fault
+ *
+ * Runs in the context of the fault; does not sleep.
+ *
+ * Return: true if nothing is left to do.
+ */
 bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 {
 	struct sea_inject *si = sea_inject_current();
@@ -538,7 +550,14 @@ bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 	return done;
 }
 
-/* The hook where a kernel fault becomes fatal. True: the machine lives on. */
+/**
+ * sea_inject_dies() - the hook where a kernel fault becomes fatal
+ * @msg: why, in the fault path's words
+ *
+ * Runs in the context of the fault; does not sleep.
+ *
+ * Return: true if the machine is to live on.
+ */
 bool sea_inject_dies(const char *msg)
 {
 	struct sea_inject *si = sea_inject_current();
@@ -552,7 +571,14 @@ bool sea_inject_dies(const char *msg)
 	return true;
 }
 
-/* The hook in place of the question to APEI. */
+/**
+ * sea_inject_claim() - the hook in place of the question to APEI
+ * @regs: the registers at the abort
+ *
+ * Runs in the context of the abort; does not sleep.
+ *
+ * Return: what apei_claim_sea() does, or the answer of the injection.
+ */
 int sea_inject_claim(struct pt_regs *regs)
 {
 	struct sea_inject *si = sea_inject_current();
@@ -599,7 +625,7 @@ KUNIT_DEFINE_ACTION_WRAPPER(free_edge, vunmap, const void *);
  * sea_inject_edge() - make kernel memory of which only the last page traps
  * @test: the test it lives as long as
  * @si: where to put its address, alias and sizes
- * @size: in bytes, whole pages, a power of 2
+ * @size: in bytes, whole pages; a power of 2, for the sake of kmalloc()'s alignment
  *
  * A copy that ends behind the edge costs one trap, wherever it began. May sleep.
  *

@@ -135,5 +135,5 @@ def table(counts, differs):
 def as_json(counts, differs):
     """A list of a boot's counts, one each."""
     return [{**call._asdict(), "instructions": n,
-             **({"base": None if differs[call.routine] else n} if call.routine in differs else {})}
+             **({"same_code_as_base": not differs[call.routine]} if call.routine in differs else {})}
             for call, n in sorted(counts.items())]

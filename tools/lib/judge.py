@@ -27,6 +27,8 @@ LOG_FEATURES = {
     "MTE": "CPU features: detected: Memory Tagging Extension",
     "MOPS": "CPU features: detected: Memory Copy and Memory Set instructions",
     "DEATHS": "sea_deaths=1",   # on the kernel's command line
+    "KASAN_TAGS": "KernelAddressSanitizer initialized (hw-tags",
+    "KASAN_ASYNC": "KernelAddressSanitizer initialized (hw-tags, mode=async",
 }
 CONFIG_FEATURES = {
     "KASAN": "CONFIG_KASAN", "KASAN_HW_TAGS": "CONFIG_KASAN_HW_TAGS",
@@ -152,12 +154,12 @@ class Verdict:
                 "problems": self.problems, "good": not self.problems}
 
 
-def judge(lines, config, expected, must_have, lacks=(), skips_asked_for=False):
+def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_asked_for=False):
     """Judges a run by its log.
 
     config: the text of the kernel's .config; expected: the suites that must have run;
-    must_have: the features that this run was started with; lacks: those that do not work
-    whatever the log says; skips_asked_for: somebody told kunit to skip what a filter
+    must_have, must_lack: the features that this run was started with and without; lacks:
+    those that do not work whatever the log says; skips_asked_for: somebody told kunit to skip what a filter
     leaves out.
     """
     log = Log()
@@ -177,6 +179,9 @@ def judge(lines, config, expected, must_have, lacks=(), skips_asked_for=False):
             if not features[name]:
                 problems.append(f"{name} is off although this run should have it: no "
                                 f"\"{LOG_FEATURES[name]}\" in the log")
+        for name in must_lack:
+            if features[name]:
+                problems.append(f"{name} is on although this run should be without it")
     wanted, wrong = _deaths(lines) if features["DEATHS"] else (set(), [])
     bad = [f"line {n} of the log: {line.strip()}" for n, line in enumerate(lines, 1)
            if BAD_TEXT.search(line) and n not in wanted]

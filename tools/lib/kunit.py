@@ -20,7 +20,7 @@ CROSS = "aarch64-linux-gnu-"
 MTE_CONFIG = os.path.join(tree.REPO, "tools/qemu/arm64_mte.py")
 
 # How many objects a first build makes, to tell how far it is; later ones are counted.
-OBJECTS = 983
+OBJECTS = 1007
 
 # Options that only one of kunit.py's build and exec knows; it has the others in common.
 EXEC_ONLY = ("--timeout --filter --filter_action --kernel_args --run_isolated --list_tests "
@@ -182,7 +182,17 @@ def must_have(version, qemu, mte, extra):
         wanted.append("MOPS")
     if judge.LOG_FEATURES["DEATHS"] in asked:
         wanted.append("DEATHS")
+    if "kasan.mode=async" in asked:
+        wanted.append("KASAN_ASYNC")
     return wanted
+
+
+def must_lack(mte, extra):
+    """The features that the kernel must not find, or the run is not what it says."""
+    asked = kernel_arguments(extra)
+    off = {"arm64.nomte": "MTE", "arm64.nomops": "MOPS", "kasan=off": "KASAN_TAGS"}
+    lacking = [feature for argument, feature in off.items() if argument in asked]
+    return lacking if mte or has_option(extra, "--qemu_args", "--qemu_config") else [*lacking, "MTE"]
 
 
 def run(args, extra=(), mte=True):
@@ -263,7 +273,7 @@ def _build_and_boot(args, extra, mte, binary, result):
     result.verdict = judge.judge(
         lines, "\n".join(_read(os.path.join(build_dir, ".config"))),
         [] if has_option(extra, "--filter") else result.expected,
-        must_have(result.version, result.qemu, mte, extra),
+        must_have(result.version, result.qemu, mte, extra), must_lack(mte, extra),
         lacks=() if result.qemu >= packages.QEMU_TAGS else ("MTE",),
         skips_asked_for=has_option(extra, "--filter_action"))
     _parse(kunit, top, args, result)

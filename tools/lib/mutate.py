@@ -166,6 +166,8 @@ def boot(prepared, binary, mutation, timeout, suites, only=""):
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, "w", encoding="utf-8") as f:
         f.writelines(line + "\n" for line in said)
+    if not any("Booting Linux" in line for line in said):
+        raise Fail(f"QEMU did not boot it; see {log}")
     with open(os.path.join(prepared.home, "kunit/.config"), encoding="utf-8") as f:
         verdict = judge.judge(said, f.read(), suites, ())
     return watch.killed_by(said, verdict.problems)

@@ -98,9 +98,9 @@ class Output(unittest.TestCase):
         found = bench.as_json(bench.parse(log()), {**SAME, "copy_from_user": "differs"})
         self.assertEqual(len(found), 27)
         self.assertIn({"routine": "copy_to_user", "size": 64, "source": 0, "to": 0,
-                       "instructions": 8, "base": 8}, found)
+                       "instructions": 8, "same_code_as_base": True}, found)
         self.assertIn({"routine": "copy_from_user", "size": 64, "source": 0, "to": 0,
-                       "instructions": 8, "base": None}, found)
+                       "instructions": 8, "same_code_as_base": False}, found)
         self.assertIn({"routine": "abort", "size": 64, "source": 0, "to": 0,
                        "instructions": 1234}, found)
 

@@ -51,6 +51,10 @@ class Judge(unittest.TestCase):
         self.assertEqual(sum(old in line for line in GOOD), 1)
         return [line.replace(old, new) for line in GOOD]
 
+    def test_feature_that_must_lack(self):
+        self.bad(GOOD, "^MTE is on although this run should be without it", must_lack=("MTE",))
+        self.assertEqual(self.judge(GOOD, must_lack=("MOPS",)).problems, [])
+
     def test_good(self):
         v = self.judge(GOOD)
         self.assertEqual(v.problems, [])

@@ -32,8 +32,19 @@ class Arguments(unittest.TestCase):
                 ("7.3.4", new, True, ["--kernel_args", "arm64.nomte"], ["MOPS"]),
                 ("7.3.4", new, True, ["--kernel_args=sea_deaths=1"],
                  ["MTE", "MOPS", "DEATHS"]),
+                ("7.3.4", new, True, ["--kernel_args=kasan.mode=async"],
+                 ["MTE", "MOPS", "KASAN_ASYNC"]),
                 ("7.3.4", new, True, ["--qemu_args", "-cpu cortex-a57"], [])):
             self.assertEqual(kunit.must_have(version, qemu, mte, extra), want, (version, extra))
+
+    def test_features_that_a_run_must_lack(self):
+        for mte, extra, want in (
+                (True, [], []),
+                (False, [], ["MTE"]),
+                (False, ["--qemu_config=x"], []),
+                (True, ["--kernel_args=arm64.nomops", "--kernel_args=kasan.mode=async"], ["MOPS"]),
+                (True, ["--kernel_args=kasan=off arm64.nomte"], ["MTE", "KASAN_TAGS"])):
+            self.assertEqual(kunit.must_lack(mte, extra), want, extra)
 
     def test_compiler(self):
         for have, want, fits in (("12.2.0", "8.1.0", True), ("7.5.0", "8.1.0", False),

@@ -7,6 +7,7 @@ import sys
 import unittest.mock
 
 from lib import mutate, tree
+from lib.ui import Fail
 from tests.fake import Case, lines, read, snapshot, write
 from tests.test_judge import GOOD
 
@@ -215,9 +216,11 @@ class Verdict(Case):
 class Boot(Mutations):
     """A boot with a kunit.py made up."""
 
-    def boot(self, script, suites=("copy_mc", "sea_decision"), **fields):
+    def boot(self, script, suites=("copy_mc", "sea_decision"),
+             booting="Booting Linux on physical CPU 0", **fields):
         prepared = self.prepare()
-        write(prepared.top, "tools/testing/kunit/kunit.py", "import sys, time\n" + script)
+        write(prepared.top, "tools/testing/kunit/kunit.py", 
+              f"import sys, time\nprint('{booting}')\n{script}")
         write(prepared.home, "kunit/.config", "")
         m = mutate.Mutation("m", "m.patch", "wrong", **fields)
         killer = mutate.boot(prepared, "/usr/bin/qemu-system-aarch64", m, 5, suites)
@@ -233,6 +236,10 @@ class Boot(Mutations):
         script = "print('    # Subtest: s')\nprint('KTAP version 1')\nprint('    not ok 1 c')\n"
         self.assertEqual(self.boot(script + "time.sleep(1000)\nprint('late')\n"), "s c")
         self.assertNotIn("late", self.log)
+
+    def test_no_boot_is_no_kill(self):
+        with self.assertRaisesRegex(Fail, "QEMU did not boot it; see .*m.log"):
+            self.boot("", booting="")
 
     def test_arguments(self):
         self.boot("print(sys.argv)\n", boot="arm64.nomops")
