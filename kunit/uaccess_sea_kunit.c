@@ -8,6 +8,7 @@
 #include <kunit/test.h>
 #include <linux/cpufeature.h>
 #include <linux/extable.h>
+#include <linux/kasan.h>
 #include <linux/pagemap.h>
 #include <linux/uaccess.h>
 
@@ -371,7 +372,8 @@ static u64 access_state(void)
 
 	if (cpus_have_final_cap(ARM64_HAS_PAN))
 		state |= read_sysreg_s(SYS_PSTATE_PAN);
-	if (system_supports_mte())
+	/* Else nobody cares how an exception left it. */
+	if (kasan_hw_tags_enabled())
 		state |= read_sysreg_s(SYS_PSTATE_TCO);
 	return state;
 }
