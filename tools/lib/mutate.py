@@ -79,6 +79,11 @@ def of(prepared, mutations):
     return [m for m in mutations if m.kernel in ("", variant)]
 
 
+def _misfit(m, prepared, error):
+    return (f"{DIR}/{m.name}.patch: does not fit Linux {prepared.version}: "
+            f"{error.stderr.splitlines()[0].removeprefix('error: ')}")
+
+
 def trees(prepared, mutations):
     """{name: the overlay's tree object with that mutation}; fails unless all apply."""
     git, overlay, found, wrong = prepared.git, prepared.git.tree("overlay"), {}, []
@@ -88,8 +93,7 @@ def trees(prepared, mutations):
             try:
                 git("apply", "--cached", "--whitespace=nowarn", m.path, index=index)
             except GitError as e:
-                wrong.append(f"{DIR}/{m.name}.patch: does not fit Linux {prepared.version}: "
-                             f"{e.stderr.splitlines()[0].removeprefix('error: ')}")
+                wrong.append(_misfit(m, prepared, e))
                 continue
             found[m.name] = git("write-tree", index=index)
             names = git.changed(overlay, found[m.name])
@@ -102,7 +106,17 @@ def trees(prepared, mutations):
 
 def fit(k):
     """every mutation fits"""
-    return f"{len(trees(k.tree, of(k.tree, select())))} patches"
+    git, ours, wrong = k.tree.git, of(k.tree, select()), []
+    with git.temp_index() as index:
+        git("read-tree", git.tree("overlay"), index=index)
+        for m in ours:
+            try:
+                git("apply", "--cached", "--check", "--whitespace=nowarn", m.path, index=index)
+            except GitError as e:
+                wrong.append(_misfit(m, k.tree, e))
+    if wrong:
+        raise Fail("; ".join(wrong))
+    return f"{len(ours)} patches"
 
 
 class Watch(judge.Log):
