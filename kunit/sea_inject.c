@@ -400,6 +400,21 @@ static size_t cpy_keep(unsigned int stage, size_t todo)
 	return 0;
 }
 
+/* At the end of the prologue; SET* instructions have no source */
+static void cpy_choose_format(const struct sea_inject *si, struct pt_regs *regs,
+			      u64 *to, u64 *from, u64 *left)
+{
+	regs->pstate &= ~(PSR_N_BIT | PSR_Z_BIT | PSR_C_BIT | PSR_V_BIT);
+	if (si->cpy_option_b) {
+		regs->pstate |= PSR_C_BIT;
+		return;
+	}
+	*to += *left;
+	if (from)
+		*from += *left;
+	*left = -*left;
+}
+
 /*
  * Arm ARM, "Memory Copy and Memory Set instructions". The registers tell what is
  * left, in one of two formats once the prologue is done: Option A (PSTATE.C
@@ -450,16 +465,8 @@ static bool run_cpy(struct sea_inject *si, struct pt_regs *regs,
 			}
 		}
 
-		if (stage == CPY_PROLOGUE) {
-			regs->pstate &= ~(PSR_N_BIT | PSR_Z_BIT | PSR_C_BIT | PSR_V_BIT);
-			if (si->cpy_option_b) {
-				regs->pstate |= PSR_C_BIT;
-			} else {
-				*to += *left;
-				*from += *left;
-				*left = -*left;
-			}
-		}
+		if (stage == CPY_PROLOGUE)
+			cpy_choose_format(si, regs, to, from, left);
 		regs->pc += AARCH64_INSN_SIZE;
 		if (stage == CPY_EPILOGUE)
 			return true;
@@ -494,15 +501,8 @@ static bool run_set(struct sea_inject *si, struct pt_regs *regs,
 			*to += option_a ? 0 : 1;
 		}
 
-		if (stage == CPY_PROLOGUE) {
-			regs->pstate &= ~(PSR_N_BIT | PSR_Z_BIT | PSR_C_BIT | PSR_V_BIT);
-			if (si->cpy_option_b) {
-				regs->pstate |= PSR_C_BIT;
-			} else {
-				*to += *left;
-				*left = -*left;
-			}
-		}
+		if (stage == CPY_PROLOGUE)
+			cpy_choose_format(si, regs, to, NULL, left);
 		regs->pc += AARCH64_INSN_SIZE;
 		if (stage == CPY_EPILOGUE)
 			return true;
