@@ -1,0 +1,1074 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each caller of the kernel's copy_mc functions consumes poison: it fails with
+ * the error that is documented, and leaves nothing behind.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/elf.h>
+#include <linux/kernel-page-flags.h>
+#include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "fixture.h"
+
+#define HUGE	(2UL << 20)
+
+#define MM	"/sys/kernel/mm/"
+#define KSM	MM "ksm/"
+#define THP	MM "transparent_hugepage/"
+#define NODE	"/sys/devices/system/node/node%d/"
+#define POOL	NODE "hugepages/hugepages-2048kB/nr_hugepages"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101
+#endif
+
+/* Steps of a child that does not find what it needs */
+#define NO_HUGE_FILES	100
+#define NO_DAX		101
+
+/* In a child: go on only if @ok. */
+static void need(bool ok, const char *what)
+{
+	if (!ok) {
+		fprintf(stderr, "# %s: %s\n", what, strerror(errno));
+		_exit(1);
+	}
+}
+
+/* A huge page's worth of address space, aligned as such */
+static char *map_huge(int prot, int flags, int fd, off_t off)
+{
+	char *p = mmap(NULL, 2 * HUGE, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	need(p != MAP_FAILED, "address space");
+	p = (char *)(((uintptr_t)p + HUGE - 1) & -HUGE);
+	p = mmap(p, HUGE, prot, flags | MAP_FIXED, fd, off);
+	need(p != MAP_FAILED, "mmap");
+	return p;
+}
+
+/* Wait until file @path has a number of at least @n, ten seconds at most. */
+static bool wait_number(const char *path, const char *name, long n)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (number_in(path, name) >= n)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/*
+ * The child's system call consumed the poison, and it got one SIGBUS. It says
+ * where the error is if memory_failure() runs as the child returns to user
+ * mode; 6.12 lets a worker run it, which may be faster, and knows of no child.
+ */
+static void expect_told(struct __test_metadata *_metadata, struct child *c)
+{
+	bool known = c->code == BUS_MCEERR_AR;
+
+	EXPECT_SIGBUS(c, known ? BUS_MCEERR_AR : BUS_OBJERR,
+		      known ? c->va : NULL, known ? 12 : -1);
+}
+
+/*
+ * Copy-on-write
+ *
+ * A process and the child it forks share memory; one of them stores to what is
+ * poisoned, then the other one loads from it.
+ */
+
+struct cow {
+	/* Map the memory; leaves what to poison in c->va and c->pa. */
+	void (*map)(struct child *c);
+	size_t len;		/* how much to poison, a page if 0 */
+	bool child_stores;
+	bool reread;		/* comes from disk again after isolation */
+	int lsb;		/* of the address reported */
+};
+
+struct cow_run {
+	const struct cow *row;
+	struct child *child;	/* what became of the child */
+};
+
+static void map_anon(struct child *c)
+{
+	char *p = map_pair();
+
+	need(p, "memory");
+	c->va = p + page_size;
+	c->pa = phys_addr(c->va);
+}
+
+static void map_file(struct child *c)
+{
+	int fd = open_disk_file();
+
+	need(fd >= 0, "disk");
+	c->pa = cache_on_dimm(fd, 3 * page_size);
+	c->va = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd,
+		     3 * page_size);
+	need(c->va != MAP_FAILED, "mmap");
+}
+
+static void map_file_read(struct child *c)
+{
+	map_file(c);
+	child_load(c->va);
+	need(phys_addr(c->va) == c->pa, "page of the file");
+}
+
+static void map_thp(struct child *c)
+{
+	char *p = map_huge(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+
+	need(!madvise(p, HUGE, MADV_HUGEPAGE), "MADV_HUGEPAGE");
+	/* put_on_dimm() would load first, and get the huge zero page. */
+	need(!alloc_on_dimm(true), "memory policy");
+	fill_pages(p, HUGE);
+	need(!alloc_on_dimm(false), "memory policy");
+	c->va = p + 5 * page_size;
+	c->pa = phys_addr(c->va);
+	need(page_flag(c->pa, KPF_THP), "huge page");
+}
+
+static void map_hugetlb(struct child *c)
+{
+	c->va = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	need(c->va != MAP_FAILED, "huge page");
+	need(!put_on_dimm(c->va, HUGE), "huge page on the DIMM");
+	c->pa = phys_addr(c->va);
+	fill_pages(c->va, HUGE);
+}
+
+/* Two equal pages, merged; ksmd must not look at what is poisoned later. */
+static void map_ksm(struct child *c)
+{
+	char *p = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	need(p != MAP_FAILED && !put_on_dimm(p, 2 * page_size), "memory");
+	fill_pages(p, page_size);
+	memcpy(p + page_size, p, page_size);
+	need(!madvise(p, 2 * page_size, MADV_MERGEABLE), "MADV_MERGEABLE");
+	write_file(KSM "sleep_millisecs", "1");
+	write_file(KSM "pages_to_scan", "10000");
+	need(!write_file(KSM "run", "1"), "ksmd");
+	need(wait_number(KSM "pages_sharing", "", 1), "merged pages");
+	need(!write_file(KSM "run", "0"), "ksmd");
+	c->va = p + page_size;
+	c->pa = phys_addr(c->va);
+	need(c->pa == phys_addr(p) && page_flag(c->pa, KPF_KSM), "KSM page");
+}
+
+static long cow_child(struct child *c)
+{
+	struct child *parent = c->arg;
+	const struct cow_run *run = parent->arg;
+	long ret;
+
+	need(child_await(c, 1), "parent");
+	ret = run->row->child_stores ? child_store(parent->va, 1) :
+				       child_load(parent->va);
+	child_step(parent, 1);
+	return ret;
+}
+
+static long cow_parent(struct child *c)
+{
+	const struct cow_run *run = c->arg;
+	const struct cow *row = run->row;
+	struct child *child;
+	size_t i;
+	long ret;
+
+	row->map(c);
+	child = child_start(cow_child, c);
+	for (i = 0; !i || i < row->len; i += page_size)
+		need(!poison_phys(c->pa + i), "poison");
+
+	if (row->child_stores) {
+		child_step(child, 1);
+		child_await(c, 1);
+		ret = child_load(c->va);
+	} else {
+		ret = child_store(c->va, 1);
+		child_step(child, 1);
+	}
+	child_wait(child);
+	*run->child = *child;
+	return ret;
+}
+
+static void do_cow(struct __test_metadata *_metadata,
+		   struct _test_data_poison *self, const struct cow *row)
+{
+	struct child *child = mmap(NULL, sizeof(*child), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct cow_run run = { row, child };
+	struct child *parent = run_child(cow_parent, &run);
+	struct child *writer = row->child_stores ? child : parent;
+	struct child *other = row->child_stores ? parent : child;
+
+	EXPECT_EXITED(parent);
+	EXPECT_EXITED(child);
+	EXPECT_EQ(-1, writer->ret);
+	EXPECT_SIGBUS(writer, BUS_MCEERR_AR, parent->va, row->lsb);
+	if (row->reread) {
+		EXPECT_EQ(page_byte(3 * page_size), other->ret);
+		EXPECT_NO_SIGBUS(other);
+	} else {
+		EXPECT_EQ(-1, other->ret);
+		EXPECT_SIGBUS(other, BUS_MCEERR_AR, parent->va, row->lsb);
+	}
+	/* Of a huge page the end that is farther from the fault goes first. */
+	EXPECT_ISOLATED(parent->pa + (row->len ? row->len - page_size : 0), 1);
+}
+
+#define COW(...) \
+	do_cow(_metadata, self, &(const struct cow) { __VA_ARGS__ })
+
+/* __wp_page_copy_user() */
+TEST_F(poison, cow_child_stores)
+{
+	COW(.map = map_anon, .lsb = 12, .child_stores = true);
+}
+
+TEST_F(poison, cow_parent_stores)
+{
+	COW(.map = map_anon, .lsb = 12);
+}
+
+TEST_F(poison, cow_file_read_before)
+{
+	COW(.map = map_file_read, .lsb = 12, .reread = true);
+}
+
+TEST_F(poison, cow_ksm)
+{
+	COW(.map = map_ksm, .lsb = 12);
+}
+
+TEST_F(poison, cow_thp)
+{
+	COW(.map = map_thp, .lsb = 12, .child_stores = true);
+}
+
+/* do_cow_fault() */
+TEST_F(poison, cow_file)
+{
+	COW(.map = map_file, .lsb = 12, .reread = true);
+}
+
+TEST_F(poison, cow_file_child)
+{
+	COW(.map = map_file, .lsb = 12, .reread = true, .child_stores = true);
+}
+
+/*
+ * copy_user_large_folio(). All of the page is poisoned: healthy parts would be
+ * copied first, and the DIMM is alive for a moment after each.
+ */
+TEST_F(poison, cow_hugetlb)
+{
+	static const struct cow row = {
+		.map = map_hugetlb, .len = HUGE, .lsb = 21,
+		.child_stores = true,
+	};
+	char pool[128];
+
+	/* One on the DIMM, one for the copy */
+	snprintf(pool, sizeof(pool), POOL, 0);
+	ASSERT_EQ(0, number_in("/proc/meminfo", "HugePages_Total:"));
+	ASSERT_EQ(0, huge_pool(1));
+	ASSERT_EQ(0, write_file(pool, "1"));
+
+	do_cow(_metadata, self, &row);
+
+	/* Isolated is one base page: the rest is free again, and not huge. */
+	EXPECT_EQ(1, number_in("/proc/meminfo", "HugePages_Free:"));
+	EXPECT_EQ(0, number_in("/proc/meminfo", "HugePages_Rsvd:"));
+	EXPECT_EQ(0, huge_pool(0));
+	EXPECT_EQ(0, write_file(pool, "0"));
+	EXPECT_EQ(0, number_in("/proc/meminfo", "HugePages_Total:"));
+}
+
+/*
+ * Swapping in a page that was merged: ksm_might_need_to_copy()
+ *
+ * The first of its two users has it read from swap, to the DIMM. The second
+ * one finds it in the swap cache, and needs a page of its own.
+ */
+
+#define SWAP	"/dev/ram0"
+
+/* swapon(2) wants this, see union swap_header in linux/swap.h */
+static bool swap_on(void)
+{
+	struct {
+		char boot[1024];
+		unsigned int version, last_page, nr_bad;
+		char unused[4096 - 1024 - 3 * 4 - 10];
+		char magic[10];
+	} header = { .version = 1, .last_page = 1023 };
+	int fd = open(SWAP, O_WRONLY);
+	bool ok;
+
+	memcpy(header.magic, "SWAPSPACE2", sizeof(header.magic));
+	ok = fd >= 0 && write(fd, &header, sizeof(header)) == sizeof(header);
+	close(fd);
+	return ok && !syscall(SYS_swapon, SWAP, 0);
+}
+
+/* Fill the DIMM with what cannot be swapped out, until the page at @p is. */
+static void swap_out(const char *p)
+{
+	char *hog = mmap(NULL, dimm.size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const size_t step = 64 * page_size;
+	size_t i;
+
+	need(hog != MAP_FAILED && !alloc_on_dimm(true), "address space");
+	/* Pages used a moment ago stay. */
+	need(!write_file("/proc/self/clear_refs", "1"), "clear_refs");
+	for (i = 0; i < dimm.size && phys_addr(p); i += step)
+		need(!mlock(hog + i, step), "mlock");
+	need(!phys_addr(p), "swapped out");
+	need(!alloc_on_dimm(false) && !munmap(hog, dimm.size), "munmap");
+}
+
+static long ksm_swap_in(struct child *c)
+{
+	char *first;
+	long ret;
+
+	map_ksm(c);
+	first = c->va - page_size;
+	need(swap_on(), "swapon");
+	need(!write_file("/proc/sys/vm/page-cluster", "0"), "page-cluster");
+	swap_out(first);
+	need(!alloc_on_dimm(true), "memory policy");
+	child_load(first);
+	need(!alloc_on_dimm(false), "memory policy");
+	c->pa = phys_addr(first);
+	need(c->pa >= dimm.start && c->pa - dimm.start < dimm.size, "on DIMM");
+	need(!phys_addr(c->va), "in swap");
+
+	need(!poison_phys(c->pa), "poison");
+	ret = child_store(c->va, 1);
+	/* It is clean, and read from swap again. */
+	need(is_isolated(c->pa), "isolated");
+	need(same_pages(first, page_size), "data");
+	return ret;
+}
+
+TEST_F(poison, ksm_swap_in)
+{
+	struct child *c;
+
+	if (dimm.node < 0)
+		SKIP(return, "needs RIG");
+	c = run_child(ksm_swap_in, NULL);
+	syscall(SYS_swapoff, SWAP);
+
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/*
+ * fork() of a pinned page: copy_present_page()
+ *
+ * A thread is held up in process_vm_readv(), its source pinned, since a
+ * userfaultfd has to provide the destination.
+ */
+
+struct reader {
+	char *from, *to;
+	long ret;
+};
+
+static void *read_own_memory(void *arg)
+{
+	struct reader *r = arg;
+	struct iovec to = { r->to, page_size };
+	struct iovec from = { r->from, 2 * page_size };
+
+	r->ret = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+	return NULL;
+}
+
+static long pinned_pages(void)
+{
+	write_file("/proc/sys/vm/stat_refresh", "1");
+	return number_in("/proc/vmstat", "nr_foll_pin_acquired ") -
+	       number_in("/proc/vmstat", "nr_foll_pin_released ");
+}
+
+static long fork_pinned(struct child *c)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register missing = {
+		.range.len = page_size, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_zeropage zero = { .range.len = page_size };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC), err;
+	struct uffd_msg msg;
+	struct reader r;
+	pthread_t thread;
+	long ret;
+
+	r.from = map_pair();
+	r.to = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	missing.range.start = (uintptr_t)r.to;
+	zero.range.start = (uintptr_t)r.to;
+	need(r.from && r.to != MAP_FAILED, "memory");
+	need(fd >= 0 && !ioctl(fd, UFFDIO_API, &api) &&
+	     !ioctl(fd, UFFDIO_REGISTER, &missing), "userfaultfd");
+	need(!pthread_create(&thread, NULL, read_own_memory, &r), "thread");
+	need(read(fd, &msg, sizeof(msg)) == sizeof(msg), "fault");
+
+	child_poison(c, r.from + page_size);
+	ret = fork();
+	err = errno;
+	if (!ret)
+		_exit(0);
+
+	need(!ioctl(fd, UFFDIO_ZEROPAGE, &zero), "UFFDIO_ZEROPAGE");
+	pthread_join(thread, NULL);
+	/* Only the first page fits into the destination. */
+	need(r.ret == (long)page_size && same_pages(r.to, page_size),
+	     "process_vm_readv");
+	errno = err;
+	return ret;
+}
+
+TEST_F(poison, fork_pinned)
+{
+	long pinned = pinned_pages();
+	struct child *c = run_child(fork_pinned, NULL);
+
+	EXPECT_EXITED(c);
+	/* copy_pte_range()'s -EHWPOISON, as copy_pmd_range() passes it on */
+	EXPECT_RET(c, -1, ENOMEM);
+	expect_told(_metadata, c);
+	EXPECT_EQ(pinned, pinned_pages());
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/*
+ * Collapse into a huge page
+ *
+ * Eight pages, and the poisoned one after them; in the file there are more. The
+ * huge page is allocated where most of the small ones are: not on the DIMM.
+ */
+
+#define BEFORE	8
+
+struct collapse {
+	char *(*map)(struct child *c);
+	bool daemon;		/* khugepaged does it, not madvise() */
+	int after;		/* what a load gets then, -1 is SIGBUS */
+};
+
+/* mbind() of a part would make it a mapping of its own, and too small. */
+static char *fill_collapse(struct child *c, char *p)
+{
+	c->va = p + BEFORE * page_size;
+	need(!alloc_on_dimm(true), "memory policy");
+	child_store(c->va, 1);
+	need(!alloc_on_dimm(false), "memory policy");
+	fill_pages(p, (BEFORE + 1) * page_size);
+	c->pa = phys_addr(c->va);
+	return p;
+}
+
+static char *map_collapse_anon(struct child *c)
+{
+	char *p = map_huge(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+
+	return fill_collapse(c, p);
+}
+
+static char *map_collapse_shmem(struct child *c)
+{
+	int fd = memfd_create("collapse", MFD_CLOEXEC);
+	char *p;
+
+	need(fd >= 0 && !ftruncate(fd, HUGE), "memfd");
+	p = map_huge(PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return fill_collapse(c, p);
+}
+
+/* Not at once if another CPU is about to put pages on the LRU: EAGAIN */
+static int make_huge(char *p)
+{
+	int err, i;
+
+	for (i = 0; i < 100; i++) {
+		err = madvise(p, HUGE, MADV_COLLAPSE);
+		if (!err || errno != EAGAIN)
+			break;
+		usleep(1000);
+	}
+	return err;
+}
+
+/*
+ * The file is grown by a hole to the size of two huge pages. Nobody may have it
+ * open for writing, and it must be mapped executable. Not every kernel makes
+ * huge pages of every file system's files: the second half tells.
+ */
+static char *map_collapse_file(struct child *c)
+{
+	int fd = open_disk_file();
+	char *p;
+
+	need(fd >= 0 && !ftruncate(fd, 2 * HUGE) && !fsync(fd), "disk");
+	close(fd);
+	fd = open("/mnt/file", O_RDONLY);
+	need(fd >= 0, "/mnt/file");
+	p = map_huge(PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, HUGE);
+	if (make_huge(p)) {
+		need(errno == EINVAL, "MADV_COLLAPSE");
+		child_step(c, NO_HUGE_FILES);
+		_exit(0);
+	}
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	c->pa = cache_on_dimm(fd, BEFORE * page_size);
+	p = map_huge(PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	c->va = p + BEFORE * page_size;
+	need(same_pages(p, (BEFORE + 1) * page_size), "data");
+	need(phys_addr(c->va) == c->pa, "page of the file");
+	return p;
+}
+
+static long wait_khugepaged(char *p)
+{
+	long aborts = rig_stat("aborts"), scans;
+	int i;
+
+	write_file(THP "shmem_enabled", "advise");
+	write_file(THP "khugepaged/scan_sleep_millisecs", "1");
+	write_file(THP "khugepaged/pages_to_scan", "100000");
+	need(!madvise(p, HUGE, MADV_HUGEPAGE), "MADV_HUGEPAGE");
+	for (i = 0; i < 1000 && rig_stat("aborts") == aborts; i++)
+		usleep(10000);
+	need(rig_stat("aborts") > aborts, "khugepaged at the poison");
+
+	/* No more of that, and let it come to the end of what it does. */
+	need(!madvise(p, HUGE, MADV_NOHUGEPAGE), "MADV_NOHUGEPAGE");
+	scans = number_in(THP "khugepaged/full_scans", "");
+	need(wait_number(THP "khugepaged/full_scans", "", scans + 2),
+	     "khugepaged");
+	write_file(THP "khugepaged/scan_sleep_millisecs", "10000");
+	write_file(THP "shmem_enabled", "never");
+	return 0;
+}
+
+static long collapse(struct child *c)
+{
+	const struct collapse *row = c->arg;
+	char *p = row->map(c);
+	int err;
+	long ret;
+
+	need(!poison_phys(c->pa), "poison");
+	ret = row->daemon ? wait_khugepaged(p) :
+			    make_huge(p);
+	err = errno;
+
+	need(is_isolated(c->pa), "isolated");
+	need(same_pages(p, BEFORE * page_size), "data");
+	need(!page_flag(phys_addr(p), KPF_THP), "small pages");
+	c->data[0] = c->sigbus;
+	if (row->daemon || row->after >= 0)
+		need(child_load(c->va) == row->after, "load");
+	errno = err;
+	return ret;
+}
+
+static void do_collapse(struct __test_metadata *_metadata,
+			struct _test_data_poison *self, const struct collapse *row)
+{
+	struct child *c = run_child(collapse, (void *)row);
+
+	if (c->step == NO_HUGE_FILES)
+		SKIP(return, "needs READ_ONLY_THP_FOR_FS");
+
+	EXPECT_EXITED(c);
+	if (!row->daemon) {
+		/* madvise_collapse_errno() of SCAN_COPY_MC */
+		EXPECT_RET(c, -1, EINVAL);
+		expect_told(_metadata, c);
+	} else if (row->after < 0) {
+		/* Nobody is told before the owner loads from it. */
+		EXPECT_EQ(0, c->data[0]);
+		EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	} else {
+		EXPECT_NO_SIGBUS(c);
+	}
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+#define COLLAPSE(...) \
+	do_collapse(_metadata, self, &(const struct collapse) { __VA_ARGS__ })
+
+TEST_F(poison, collapse_anon)
+{
+	COLLAPSE(.map = map_collapse_anon, .after = -1);
+}
+
+TEST_F(poison, collapse_shmem)
+{
+	COLLAPSE(.map = map_collapse_shmem, .after = -1);
+}
+
+TEST_F(poison, collapse_file)
+{
+	COLLAPSE(.map = map_collapse_file,
+		 .after = page_byte(BEFORE * 4096));
+}
+
+TEST_F(poison, khugepaged_anon)
+{
+	COLLAPSE(.map = map_collapse_anon, .daemon = true, .after = -1);
+}
+
+TEST_F(poison, khugepaged_shmem)
+{
+	COLLAPSE(.map = map_collapse_shmem, .daemon = true, .after = -1);
+}
+
+TEST_F(poison, khugepaged_file)
+{
+	COLLAPSE(.map = map_collapse_file, .daemon = true,
+		 .after = page_byte(BEFORE * 4096));
+}
+
+/* Migration: folio_mc_copy() */
+
+struct move {
+	long (*call)(struct child *c);
+	long ret;
+	int err;
+	bool other;		/* the page is another process's */
+};
+
+static long call_move_pages(struct child *c)
+{
+	int node = 0, status = 12345;
+	void *va = c->va;
+	long ret = syscall(SYS_move_pages, 0, 1UL, &va, &node, &status,
+			   MPOL_MF_MOVE);
+
+	need(status == 12345, "status of a page that was not moved");
+	return ret;
+}
+
+static long call_soft_offline(struct child *c)
+{
+	return madvise(c->va, page_size, MADV_SOFT_OFFLINE);
+}
+
+static long call_mbind(struct child *c)
+{
+	unsigned long mask = 1;
+
+	return syscall(SYS_mbind, c->va, page_size, MPOL_BIND, &mask,
+		       8 * sizeof(mask) + 1, MPOL_MF_MOVE | MPOL_MF_STRICT);
+}
+
+static long move(struct child *c)
+{
+	const struct move *row = c->arg;
+
+	map_anon(c);
+	child_poison(c, c->va);
+	return row->call(c);
+}
+
+static void do_move(struct __test_metadata *_metadata,
+		    struct _test_data_poison *self, const struct move *row)
+{
+	struct child *c = run_child(move, (void *)row);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, row->ret, row->err);
+	expect_told(_metadata, c);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+#define MOVE(...) \
+	do_move(_metadata, self, &(const struct move) { __VA_ARGS__ })
+
+/* The number of pages not moved, see move_pages(2) */
+TEST_F(poison, move_pages)
+{
+	MOVE(.call = call_move_pages, .ret = 1);
+}
+
+TEST_F(poison, move_soft_offline)
+{
+	MOVE(.call = call_soft_offline, .ret = -1, .err = EBUSY);
+}
+
+TEST_F(poison, move_mbind)
+{
+	MOVE(.call = call_mbind, .ret = -1, .err = EIO);
+}
+
+/* A page of another process: its owner learns when it loads from it. */
+
+static long owner(struct child *c)
+{
+	map_anon(c);
+	child_poison(c, c->va);
+	child_step(c, 1);
+	need(child_await(c, 2), "mover");
+	c->data[0] = c->sigbus;
+	return child_load(c->va);
+}
+
+static long move_other(struct child *c)
+{
+	struct child *o = c->arg;
+	int node = 0, status = 0;
+	void *va;
+
+	need(child_await(o, 1), "owner");
+	va = o->va;
+	return syscall(SYS_move_pages, o->pid, 1UL, &va, &node, &status,
+		       MPOL_MF_MOVE);
+}
+
+TEST_F(poison, move_pages_other)
+{
+	struct child *o = child_start(owner, NULL);
+	struct child *c = run_child(move_other, o);
+
+	child_step(o, 2);
+	child_wait(o);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, 1, 0);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+
+	EXPECT_EXITED(o);
+	EXPECT_EQ(0, o->data[0]);
+	EXPECT_EQ(-1, o->ret);
+	EXPECT_SIGBUS(o, BUS_MCEERR_AR, o->va, 12);
+	EXPECT_ISOLATED(o->pa, 1);
+}
+
+/* Core dump: dump_page_copy() */
+
+#define CORE	"/tmp/core"
+#define PATTERN	"/proc/sys/kernel/core_pattern"
+
+static long dump_core(struct child *c)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+	map_anon(c);
+	child_poison(c, c->va);
+	setrlimit(RLIMIT_CORE, &unlimited);
+	raise(SIGABRT);
+	return 0;
+}
+
+/* Where in the core file what was at @va is; 0 if it is not there */
+static off_t core_offset(int fd, const void *va)
+{
+	uintptr_t addr = (uintptr_t)va;
+	struct elf64_hdr ehdr;
+	struct elf64_phdr phdr;
+	int i;
+
+	if (pread(fd, &ehdr, sizeof(ehdr), 0) != sizeof(ehdr))
+		return 0;
+	for (i = 0; i < ehdr.e_phnum; i++) {
+		if (pread(fd, &phdr, sizeof(phdr),
+			  ehdr.e_phoff + i * sizeof(phdr)) != sizeof(phdr))
+			return 0;
+		if (phdr.p_type == PT_LOAD && addr >= phdr.p_vaddr &&
+		    addr - phdr.p_vaddr < phdr.p_filesz)
+			return phdr.p_offset + addr - phdr.p_vaddr;
+	}
+	return 0;
+}
+
+TEST_F(poison, core_dump)
+{
+	char pattern[256] = "", page[4096];
+	struct child *c;
+	struct stat st;
+	off_t off;
+	int fd;
+
+	ASSERT_EQ(0, read_file(PATTERN, pattern, sizeof(pattern)));
+	pattern[strcspn(pattern, "\n")] = '\0';
+	ASSERT_EQ(0, write_file(PATTERN, CORE));
+	unlink(CORE);
+	c = run_child(dump_core, NULL);
+	EXPECT_EQ(0, write_file(PATTERN, "%s", pattern));
+
+	EXPECT_KILLED(c, SIGABRT);
+	EXPECT_NO_SIGBUS(c);
+
+	/* The file ends where the poison begins. */
+	fd = open(CORE, O_RDONLY);
+	ASSERT_LE(0, fd);
+	off = core_offset(fd, c->va);
+	EXPECT_LT(0, off);
+	EXPECT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(off, st.st_size);
+	EXPECT_EQ(sizeof(page),
+		  pread(fd, page, sizeof(page), off - sizeof(page)));
+	EXPECT_TRUE(same_pages(page, sizeof(page)));
+	close(fd);
+	unlink(CORE);
+
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/*
+ * Persistent memory
+ *
+ * /proc/kpageflags knows nothing of its pages.
+ */
+
+#define PMEM	"/dev/pmem0"
+#define ND	"/sys/bus/nd/"
+#define DRIVER	ND "drivers/nd_pmem/"
+
+struct pmem {
+	/* Poison, then have it read */
+	long (*read)(struct child *c);
+	long ret;
+	int err;
+	bool dax;		/* needs pages that can be mapped */
+	bool raw;		/* reads what has no pages */
+};
+
+static unsigned long pmem_start, pmem_size;
+
+static bool find_pmem(void)
+{
+	char buf[128], *end;
+
+	if (access(PMEM, F_OK) ||
+	    read_file("/sys/kernel/debug/sea_rig/pmem", buf, sizeof(buf)))
+		return false;
+	pmem_start = strtoul(buf, &end, 16);
+	pmem_size = strtoul(end, NULL, 16);
+	return pmem_size;
+}
+
+/* Block 3 is poisoned, and cannot be read; its neighbours can. */
+static long pmem_read(struct child *c, int flags)
+{
+	char *p = map_huge(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	char *buf = p + 8 * page_size;
+	int fd = open(PMEM, O_WRONLY | O_DIRECT), i, err;
+	long ret;
+
+	fill_pages(p, 8 * page_size);
+	need(fd >= 0 && pwrite(fd, p, 8 * page_size, 0) == 8 * (int)page_size,
+	     PMEM);
+	close(fd);
+
+	fd = open(PMEM, O_RDONLY | flags);
+	need(fd >= 0, PMEM);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	c->pa = pmem_start + 3 * page_size;
+	need(!poison_phys(c->pa), "poison");
+	ret = pread(fd, buf, page_size, 3 * page_size);
+	err = errno;
+
+	for (i = 2; i <= 4; i += 2) {
+		need(pread(fd, buf, page_size, i * page_size) ==
+		     (int)page_size, "neighbour");
+		need(!memcmp(buf, p + i * page_size, page_size), "data");
+	}
+	errno = err;
+	return ret;
+}
+
+static long pmem_read_direct(struct child *c)
+{
+	return pmem_read(c, O_DIRECT);
+}
+
+static long pmem_read_buffered(struct child *c)
+{
+	return pmem_read(c, 0);
+}
+
+/*
+ * A file system on it, without page cache: block 3 of the file is poisoned. Of
+ * those that take the image, 7.3 has DAX in ext4 only.
+ */
+static void dax_poison(struct child *c, int *fd)
+{
+	char *p;
+
+	need(!copy_file("/ext2.img", PMEM), PMEM);
+	mkdir("/mnt", 0755);
+	need(!mount(PMEM, "/mnt", "ext4", 0, "dax") ||
+	     !mount(PMEM, "/mnt", "ext2", 0, "dax"), "mount -o dax");
+	*fd = open("/mnt/file", O_RDONLY);
+	p = mmap(NULL, 4 * page_size, PROT_READ, MAP_SHARED, *fd, 0);
+	need(p != MAP_FAILED, "/mnt/file");
+	c->va = p + 3 * page_size;
+	child_load(c->va);
+	if (phys_addr(c->va) - pmem_start >= pmem_size) {
+		child_step(c, NO_DAX);
+		_exit(0);
+	}
+	child_poison(c, c->va);
+}
+
+static long dax_read(struct child *c)
+{
+	char buf[4096];
+	int fd;
+
+	dax_poison(c, &fd);
+	return pread(fd, buf, sizeof(buf), 3 * page_size);
+}
+
+/* To pages instead of user memory: memcpy_to_iter_mc() */
+static long dax_splice(struct child *c)
+{
+	off_t off = 3 * page_size;
+	int fd, pipes[2];
+
+	dax_poison(c, &fd);
+	need(!pipe(pipes), "pipe");
+	return splice(fd, &off, pipes[1], NULL, page_size, 0);
+}
+
+static long dax_load(struct child *c)
+{
+	int fd;
+
+	dax_poison(c, &fd);
+	return child_load(c->va) < 0 ? 0 : -1;
+}
+
+/* The driver reads a namespace's info block before it takes it. */
+static long nvdimm_claim(struct child *c)
+{
+	long err;
+
+	need(!write_file(DRIVER "unbind", "namespace0.0"), "unbind");
+	need(!write_file(ND "devices/btt0.0/uuid",
+			 "5a1f2d6e-93c4-4f0b-8e57-0d2c6b7a9e31"), "uuid");
+	need(!write_file(ND "devices/btt0.0/sector_size", "512"), "size");
+	need(!write_file(ND "devices/btt0.0/namespace", "namespace0.0"),
+	     "namespace");
+	c->pa = pmem_start + page_size;
+	need(!poison_phys(c->pa), "poison");
+	err = write_file(DRIVER "bind", "btt0.0");
+
+	need(!dimm_repair(), "repair");
+	need(!write_file(ND "devices/btt0.0/namespace", "\n"), "namespace");
+	need(!write_file(DRIVER "bind", "namespace0.0"), "bind");
+	errno = -err;
+	return err ? -1 : 0;
+}
+
+static void do_pmem(struct __test_metadata *_metadata,
+		    struct _test_data_poison *self, const struct pmem *row)
+{
+	bool pages = !row->raw &&
+		     number_in("/sys/block/pmem0/queue/dax", "") == 1;
+	struct child *c;
+
+	if (!find_pmem())
+		SKIP(return, "needs BLK_DEV_PMEM");
+	if (row->dax && !pages)
+		SKIP(return, "needs ARM64_PMEM");
+	c = run_child(row->read, NULL);
+
+	if (c->step == NO_DAX)
+		SKIP(return, "needs EXT4_FS");
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, row->ret, row->err);
+	/* GHES itself kills if memory_failure() cannot run, or (7.3) fails. */
+	if (row->dax)
+		expect_told(_metadata, c);
+	else
+		EXPECT_SIGBUS(c, pages && c->code != SI_KERNEL ? BUS_OBJERR :
+			      SI_KERNEL, NULL, -1);
+	if (pages) {
+		/* Once for each abort, and for good: replace is for the DIMM */
+		EXPECT_LT(self->corrupted, corrupted_pages());
+		self->corrupted = corrupted_pages();
+	} else {
+		EXPECT_EQ(self->corrupted, corrupted_pages());
+	}
+}
+
+#define READ(...) \
+	do_pmem(_metadata, self, &(const struct pmem) { __VA_ARGS__ })
+
+TEST_F(poison, pmem_read_direct)
+{
+	READ(.read = pmem_read_direct, .ret = -1, .err = EIO);
+}
+
+TEST_F(poison, pmem_read_buffered)
+{
+	READ(.read = pmem_read_buffered, .ret = -1, .err = EIO);
+}
+
+TEST_F(poison, dax_read)
+{
+	READ(.read = dax_read, .ret = -1, .err = EFAULT, .dax = true);
+}
+
+/* -EAGAIN is what copy_splice_read() makes of -EFAULT. */
+TEST_F(poison, dax_splice)
+{
+	READ(.read = dax_splice, .ret = -1, .err = EAGAIN, .dax = true);
+}
+
+TEST_F(poison, dax_load)
+{
+	READ(.read = dax_load, .ret = 0, .dax = true);
+}
+
+TEST_F(poison, nvdimm_claim)
+{
+	READ(.read = nvdimm_claim, .ret = -1, .err = ENOMEM, .raw = true);
+}
+
+TEST_HARNESS_MAIN

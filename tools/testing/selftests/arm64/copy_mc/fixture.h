@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The fixture of all tests: a machine without poison before, and after.
+ *
+ * Teardown is the parent's: it runs however the test ended, and when none of
+ * the test's pages is mapped any more.
+ */
+#ifndef FIXTURE_H
+#define FIXTURE_H
+
+#include <signal.h>
+
+#include "../../kselftest_harness.h"
+#include "poison.h"
+
+FIXTURE(poison) {
+	long corrupted;		/* pages */
+	long lost;		/* records */
+};
+
+FIXTURE_SETUP(poison)
+{
+	const char *why = poison_init();
+
+	if (why)
+		SKIP(return, "%s", why);
+
+	self->corrupted = corrupted_pages();
+	self->lost = rig_stat("lost");
+	ASSERT_GE(self->corrupted, 0);
+}
+
+FIXTURE_TEARDOWN_PARENT(poison)
+{
+	poison_init();
+	close_disk();
+	EXPECT_EQ(self->lost, rig_stat("lost"));
+
+	/* Without a rig nothing brings a page back. */
+	if (dimm.node < 0)
+		return;
+	EXPECT_EQ(0, dimm_replace());
+	EXPECT_EQ(self->corrupted, corrupted_pages());
+}
+
+/* The child got one SIGBUS, this one. */
+#define EXPECT_SIGBUS(_child, _code, _addr, _lsb) do { \
+	const struct child *_c = (_child); \
+	EXPECT_EQ(1, _c->sigbus); \
+	EXPECT_EQ(_code, _c->code); \
+	EXPECT_EQ((void *)(_addr), _c->addr); \
+	EXPECT_EQ(_lsb, _c->lsb); \
+} while (0)
+
+/*
+ * The child has its page mapped at va and got one SIGBUS for it.
+ *
+ * memory_failure() knows where the page is mapped, and runs before the process
+ * returns to user mode. On Linux 6.12 a worker may come first, which tells
+ * nobody; then only @_addr is known, the address of the access.
+ */
+#define EXPECT_TOLD(_child, _addr, _lsb) do { \
+	const struct child *_told = (_child); \
+	if (_told->code == BUS_OBJERR && worker_may_isolate()) \
+		EXPECT_SIGBUS(_told, BUS_OBJERR, _addr, -1); \
+	else \
+		EXPECT_SIGBUS(_told, BUS_MCEERR_AR, _told->va, _lsb); \
+} while (0)
+
+#define EXPECT_NO_SIGBUS(_child)	EXPECT_EQ(0, (_child)->sigbus)
+
+/* The child's function returned @_ret, with errno @_err if that is -1. */
+#define EXPECT_RET(_child, _ret, _err) do { \
+	const struct child *_c = (_child); \
+	EXPECT_EQ(_ret, _c->ret); \
+	if (_c->ret == -1) \
+		EXPECT_EQ(_err, _c->err); \
+} while (0)
+
+/* The child came to the end of its function, or died of signal @_sig. */
+#define EXPECT_EXITED(_child)		EXPECT_EQ(0, (_child)->status)
+#define EXPECT_KILLED(_child, _sig)	EXPECT_EQ(_sig, (_child)->status & 0x7f)
+
+/* The page at @_pa is isolated, and @_n pages are since the test began. */
+#define EXPECT_ISOLATED(_pa, _n) do { \
+	EXPECT_TRUE(is_isolated(_pa)); \
+	EXPECT_EQ(self->corrupted + (_n), corrupted_pages()); \
+} while (0)
+
+#endif /* FIXTURE_H */

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Poisoned memory for tests: the DIMM, EINJ, pages and children.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kernel-page-flags.h>
+#include <linux/mempolicy.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "poison.h"
+
+#define EINJ	"/sys/kernel/debug/apei/einj/"
+#define RIG	"/sys/kernel/debug/sea_rig/"
+
+#define MEMORY_UNCORRECTABLE	0x10	/* non-fatal; ACPI, EINJ error types */
+#define ADDRESS_VALID		0x2	/* flags: param1 and param2 are valid */
+
+size_t page_size = 4096;
+struct dimm dimm = { .node = -1 };
+
+/* Files in sysfs, procfs and debugfs */
+
+int read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	if (n < 0)
+		return -EIO;
+	buf[n] = '\0';
+	return 0;
+}
+
+int write_file(const char *path, const char *fmt, ...)
+{
+	char buf[64];
+	va_list ap;
+	int fd, n, err = 0;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, buf, n) != n)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+long number_in(const char *path, const char *name)
+{
+	size_t len = strlen(name);
+	char buf[8192], *line;
+
+	if (read_file(path, buf, sizeof(buf)))
+		return -1;
+	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n"))
+		if (!strncmp(line, name, len))
+			return strtol(line + len, NULL, 10);
+	return -1;
+}
+
+/* An entry of the arrays of 64-bit numbers in /proc */
+static uint64_t entry_in(const char *path, uint64_t index)
+{
+	int fd = open(path, O_RDONLY);
+	uint64_t entry = 0;
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, sizeof(entry), index * sizeof(entry)) !=
+	    sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry;
+}
+
+/* The machine */
+
+const char *poison_init(void)
+{
+	char buf[1024];
+
+	page_size = sysconf(_SC_PAGESIZE);
+	dimm.node = -1;
+
+	if (geteuid())
+		return "not root";
+	if (read_file(EINJ "available_error_type", buf, sizeof(buf)))
+		return "no " EINJ;
+	if (!strstr(buf, "0x00000010"))
+		return "EINJ has no uncorrectable memory errors";
+	if (!read_file(RIG "dimm", buf, sizeof(buf))) {
+		if (sscanf(buf, "%li %li %i", (long *)&dimm.start,
+			   (long *)&dimm.size, &dimm.node) != 3)
+			return "no DIMM in " RIG "dimm";
+		return NULL;
+	}
+	/* What is poisoned here is lost until the next boot. */
+	if (!getenv("COPY_MC_EINJ"))
+		return "no " RIG ", and COPY_MC_EINJ is not set";
+	return NULL;
+}
+
+long corrupted_pages(void)
+{
+	long kb = number_in("/proc/meminfo", "HardwareCorrupted:");
+
+	return kb < 0 ? kb : kb / (long)(page_size / 1024);
+}
+
+bool worker_may_isolate(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && atoi(name.release) < 7;
+}
+
+long rig_stat(const char *name)
+{
+	return number_in(RIG "stats", name);
+}
+
+int dimm_repair(void)
+{
+	return write_file(RIG "repair", "1");
+}
+
+int dimm_replace(void)
+{
+	int err, i;
+
+	/* What lies on it may be a dying process's for another moment. */
+	for (i = 0; i < 20; i++) {
+		err = write_file(RIG "replace", "1");
+		if (!err)
+			break;
+		usleep(100000);
+	}
+	return err;
+}
+
+/* Pages */
+
+uint64_t phys_addr(const void *addr)
+{
+	uint64_t e = entry_in("/proc/self/pagemap",
+			      (uintptr_t)addr / page_size);
+
+	/* Documentation/admin-guide/mm/pagemap.rst: 63 present, 0-54 PFN */
+	if (!(e >> 63))
+		return 0;
+	return (e & ((1ULL << 55) - 1)) * page_size +
+		(uintptr_t)addr % page_size;
+}
+
+bool page_flag(uint64_t pa, int bit)
+{
+	return entry_in("/proc/kpageflags", pa / page_size) >> bit & 1;
+}
+
+bool is_isolated(uint64_t pa)
+{
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		if (page_flag(pa, KPF_HWPOISON))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/* The kernel wants one bit more than the mask has. */
+#define MASK_BITS	(8 * sizeof(unsigned long) + 1)
+
+int alloc_on_dimm(bool on)
+{
+	unsigned long mask = 1UL << (dimm.node & 63);
+
+	if (dimm.node < 0)
+		return 0;
+	if (syscall(SYS_set_mempolicy, on ? MPOL_BIND : MPOL_DEFAULT,
+		    on ? &mask : NULL, on ? MASK_BITS : 0))
+		return -errno;
+	return 0;
+}
+
+int put_on_dimm(void *addr, size_t len)
+{
+	unsigned long mask = 1UL << (dimm.node & 63);
+	char *p = addr;
+	size_t i;
+
+	if (dimm.node >= 0 && syscall(SYS_mbind, addr, len, MPOL_BIND, &mask,
+				      MASK_BITS, 0))
+		return -errno;
+	for (i = 0; i < len; i += page_size)
+		__atomic_store_n(p + i, __atomic_load_n(p + i, __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
+	if (dimm.node >= 0 && syscall(SYS_mbind, addr, len, MPOL_DEFAULT, NULL,
+				      0, 0))
+		return -errno;
+	return 0;
+}
+
+void fill_pages(char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		p[i] = page_byte(i);
+}
+
+bool same_pages(const char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if ((unsigned char)p[i] != page_byte(i))
+			return false;
+	return true;
+}
+
+char *map_pair(void)
+{
+	char *p = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || put_on_dimm(p + page_size, page_size))
+		return NULL;
+	fill_pages(p, 2 * page_size);
+	return p;
+}
+
+int poison_phys(uint64_t pa)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} files[] = {
+		{ EINJ "error_type",	MEMORY_UNCORRECTABLE },
+		{ EINJ "flags",		ADDRESS_VALID },
+		{ EINJ "param1",	pa },
+		{ EINJ "param2",	~(uint64_t)(page_size - 1) },
+		{ EINJ "notrigger",	1 },
+		{ EINJ "error_inject",	1 },
+	};
+	size_t i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		err = write_file(files[i].name, "0x%llx",
+				 (unsigned long long)files[i].value);
+		if (err) {
+			fprintf(stderr, "# %s: %s\n", files[i].name,
+				strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+uint64_t poison_page(const void *addr)
+{
+	uint64_t pa = phys_addr(addr);
+
+	if (!pa || poison_phys(pa))
+		return 0;
+	return pa;
+}
+
+int huge_pool(int n)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path),
+		 "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages",
+		 dimm.node < 0 ? 0 : dimm.node);
+	return write_file(path, "%d", n);
+}
+
+/* Files */
+
+int copy_file(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY), err = 0;
+	static char buf[65536];
+	ssize_t n;
+
+	if (in < 0 || out < 0)
+		return -ENOENT;
+	while (!err && (n = read(in, buf, sizeof(buf))) > 0)
+		if (write(out, buf, n) != n)
+			err = -EIO;
+	close(in);
+	close(out);
+	return err;
+}
+
+int open_disk_file(void)
+{
+	int fd, err;
+
+	err = copy_file("/ext2.img", "/dev/ram0");
+	if (err)
+		return err;
+	mkdir("/mnt", 0755);
+	if (mount("/dev/ram0", "/mnt", "ext2", 0, NULL))
+		return -errno;
+	fd = open("/mnt/file", O_RDWR);
+	if (fd < 0)
+		return -errno;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	return fd;
+}
+
+void close_disk(void)
+{
+	int i;
+
+	for (i = 0; i < 20 && umount("/mnt") && errno == EBUSY; i++)
+		usleep(100000);
+}
+
+uint64_t cache_on_dimm(int fd, off_t off)
+{
+	char buf[1], *p;
+	uint64_t pa;
+
+	if (alloc_on_dimm(true))
+		return 0;
+	pread(fd, buf, sizeof(buf), off);
+	if (alloc_on_dimm(false))
+		return 0;
+
+	p = mmap(NULL, page_size, PROT_READ, MAP_SHARED, fd, off);
+	if (p == MAP_FAILED)
+		return 0;
+	__atomic_load_n(p, __ATOMIC_RELAXED);
+	pa = phys_addr(p);
+	munmap(p, page_size);
+	return pa;
+}
+
+/* Children */
+
+static struct child *me;
+static sigjmp_buf access_failed;
+static bool accessing;
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+
+	if (!me->sigbus++) {
+		me->code = info->si_code;
+		me->addr = info->si_addr;
+		me->lsb = -1;
+		if (me->code == BUS_MCEERR_AR || me->code == BUS_MCEERR_AO)
+			me->lsb = info->si_addr_lsb;
+	}
+	if (__atomic_load_n(&accessing, __ATOMIC_RELAXED))
+		siglongjmp(access_failed, 1);
+	/* An access that is made again and again */
+	if (me->sigbus == 10)
+		_exit(1);
+}
+
+struct child *child_start(long (*fn)(struct child *c), void *arg)
+{
+	const struct sigaction action = {
+		.sa_sigaction = on_sigbus,
+		.sa_flags = SA_SIGINFO,
+	};
+	struct child *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (c == MAP_FAILED) {
+		perror("# mmap");
+		exit(1);
+	}
+	c->arg = arg;
+	c->pid = fork();
+	if (c->pid)
+		return c;
+
+	me = c;
+	c->pid = getpid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigaction(SIGBUS, &action, NULL);
+	errno = 0;
+	c->ret = fn(c);
+	c->err = errno;
+	_exit(0);
+}
+
+void child_wait(struct child *c)
+{
+	while (waitpid(c->pid, &c->status, 0) < 0 && errno == EINTR)
+		;
+}
+
+struct child *run_child(long (*fn)(struct child *c), void *arg)
+{
+	struct child *c = child_start(fn, arg);
+
+	child_wait(c);
+	return c;
+}
+
+void child_poison(struct child *c, void *addr)
+{
+	c->va = addr;
+	c->pa = poison_page(addr);
+	if (!c->pa) {
+		fprintf(stderr, "# nothing poisoned at %p\n", addr);
+		_exit(1);
+	}
+}
+
+/* Load or store the byte; return it, or -1 if that raised SIGBUS. */
+static int child_access(unsigned char *addr, int byte)
+{
+	if (sigsetjmp(access_failed, 1)) {
+		byte = -1;
+	} else {
+		__atomic_store_n(&accessing, true, __ATOMIC_SEQ_CST);
+		if (byte < 0)
+			byte = __atomic_load_n(addr, __ATOMIC_SEQ_CST);
+		else
+			__atomic_store_n(addr, byte, __ATOMIC_SEQ_CST);
+	}
+	__atomic_store_n(&accessing, false, __ATOMIC_SEQ_CST);
+	return byte;
+}
+
+int child_load(const void *addr)
+{
+	return child_access((void *)addr, -1);
+}
+
+int child_store(void *addr, char byte)
+{
+	return child_access(addr, (unsigned char)byte) < 0 ? -1 : 0;
+}
+
+void child_step(struct child *c, int n)
+{
+	__atomic_store_n(&c->step, n, __ATOMIC_RELEASE);
+}
+
+bool child_await(struct child *c, int n)
+{
+	int i;
+
+	for (i = 0; i < 5000; i++) {
+		if (__atomic_load_n(&c->step, __ATOMIC_ACQUIRE) >= n)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Poisoned memory for tests: put a page on the DIMM that may break, break it,
+ * see what becomes of it and of the process that loads from it.
+ *
+ * Keep all but the page to be poisoned off the DIMM, and touch nothing else on
+ * it from poison_page() on: the rig lets loads pass for some 20 us after an
+ * access to a healthy page of a broken DIMM, and after any store to it.
+ */
+#ifndef POISON_H
+#define POISON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../../kselftest.h"
+
+#define POISON_MAX_DATA	256
+
+extern size_t page_size;
+
+/* The memory that may be poisoned; node is -1 if all memory is alike. */
+struct dimm {
+	uint64_t start;
+	uint64_t size;
+	int node;
+};
+
+extern struct dimm dimm;
+
+/* What a child does and what happens to it; shared with its parent. */
+struct child {
+	pid_t pid;
+	int status;		/* as waitpid() gives it, after child_wait() */
+
+	int sigbus;		/* how many it got, and the first of them: */
+	int code;		/* si_code */
+	void *addr;		/* si_addr */
+	int lsb;		/* si_addr_lsb, -1 if si_code has none */
+
+	long ret;		/* what its function returned, and errno then */
+	int err;
+
+	/* for the function to use */
+	void *arg;		/* argument of child_start() */
+	char *va;		/* the page it poisoned */
+	uint64_t pa;		/* set by child_poison() */
+	int step;		/* how far it is, see child_step() */
+	char data[POISON_MAX_DATA];
+};
+
+/* The machine */
+
+/* Read a whole file, write one; 0 or -errno. */
+int read_file(const char *path, char *buf, size_t size);
+__printf(2, 3)
+int write_file(const char *path, const char *fmt, ...);
+
+/* The number after @name at the start of a line; -1 if there is none */
+long number_in(const char *path, const char *name);
+
+/* Find EINJ and the DIMM. Return NULL, or why this machine cannot poison. */
+const char *poison_init(void);
+
+/* HardwareCorrupted of /proc/meminfo, in pages. */
+long corrupted_pages(void);
+
+/* Is memory_failure() a worker's, for errors that a process consumes? */
+bool worker_may_isolate(void);
+
+/* A number in sea_rig/stats: "aborts", "passed", "lost"; -1 if there is none */
+long rig_stat(const char *name);
+
+/* No poison any more, the contents are back; 0 or -errno. */
+int dimm_repair(void);
+
+/* dimm_repair(), and no page is marked as poisoned any more; 0 or -errno. */
+int dimm_replace(void);
+
+/* Pages */
+
+/* Physical address of what is mapped at @addr, 0 if nothing is */
+uint64_t phys_addr(const void *addr);
+
+/* Is KPF_<@bit> (linux/kernel-page-flags.h) set for the page at @pa? */
+bool page_flag(uint64_t pa, int bit);
+
+/* Has the page been isolated (KPF_HWPOISON)? Wait a second for it. */
+bool is_isolated(uint64_t pa);
+
+/*
+ * What this task allocates now comes from the DIMM (@on), or from anywhere.
+ * For page cache and what else mbind() cannot say; keep it short.
+ */
+int alloc_on_dimm(bool on);
+
+/*
+ * Allocate what lies at @addr on the DIMM, by storing to each page. Pages
+ * allocated there later, copies for example, come from anywhere. 0 or -errno
+ */
+int put_on_dimm(void *addr, size_t len);
+
+/*
+ * Two pages of private memory next to each other, filled with page_byte(): the
+ * first anywhere, the second on the DIMM. NULL if there is no memory.
+ */
+char *map_pair(void);
+
+/* The byte at offset @i of the test's pages and of the file on the ext2 disk */
+static inline unsigned char page_byte(size_t i)
+{
+	return i / 4096 * 7 + i;
+}
+
+void fill_pages(char *p, size_t len);
+bool same_pages(const char *p, size_t len);
+
+/* A pool of @n huge pages of 2 MiB on the DIMM's node; 0 or -errno */
+int huge_pool(int n);
+
+/* Copy a file onto another one, or a disk; 0 or -errno. */
+int copy_file(const char *from, const char *to);
+
+/*
+ * Files: a fresh copy of the image /ext2.img on /dev/ram0, mounted on /mnt, and
+ * its one file opened, 64 KiB of page_byte(). A descriptor, or -errno. Read
+ * ahead is off. The fixture unmounts it.
+ */
+int open_disk_file(void);
+void close_disk(void);
+
+/*
+ * Read the page of @fd at @off into the page cache, on the DIMM. Return its
+ * physical address, 0 if that failed. It is not mapped afterwards.
+ */
+uint64_t cache_on_dimm(int fd, off_t off);
+
+/* Poison the page at physical address @pa; 0 or -errno. */
+int poison_phys(uint64_t pa);
+
+/* Poison the page mapped at @addr. Return its physical address, 0 if failed. */
+uint64_t poison_page(const void *addr);
+
+/* Children */
+
+/*
+ * Run @fn in a child process that counts its SIGBUS signals. It dies with its
+ * parent, and exits with 0 when @fn returns. The handler returns: @fn goes on
+ * after a system call, but must load from poison by child_load() only.
+ */
+struct child *child_start(long (*fn)(struct child *c), void *arg);
+
+/* Wait until the child is gone. */
+void child_wait(struct child *c);
+
+/* Both */
+struct child *run_child(long (*fn)(struct child *c), void *arg);
+
+/* In the child: poison the page at @addr, note c->va and c->pa, or exit. */
+void child_poison(struct child *c, void *addr);
+
+/*
+ * In the child: load the byte at @addr with a plain load. Return it, or -1 if
+ * that raised SIGBUS.
+ */
+int child_load(const void *addr);
+
+/* The same with a store; 0 or -1 */
+int child_store(void *addr, char byte);
+
+/* Say that step @n is reached; wait (some seconds at most) until it is. */
+void child_step(struct child *c, int n);
+bool child_await(struct child *c, int n);
+
+#endif /* POISON_H */

@@ -1,0 +1,639 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory errors that the kernel consumes on behalf of a process: what its
+ * system call returns, who is told, who dies, and what becomes of the page.
+ *
+ * The pages of a test are a pair: the first is good, the second is poisoned.
+ */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/io_uring.h>
+#include <linux/kernel-page-flags.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "fixture.h"
+
+#define HUGE_SIZE	(2UL << 20)
+
+/* A pair of pages, of which the second is poisoned, or NULL and an exit */
+static char *poisoned_pair(struct child *c)
+{
+	char *p = map_pair();
+
+	if (!p)
+		_exit(1);
+	child_poison(c, p + page_size);
+	return p;
+}
+
+/*
+ * The call returned @_ret or EFAULT, the child was told of the error and went
+ * on, the page is gone.
+ */
+#define EXPECT_CONSUMED(_child, _ret) do { \
+	const struct child *_victim = (_child); \
+	EXPECT_EXITED(_victim); \
+	EXPECT_RET(_victim, _ret, EFAULT); \
+	EXPECT_TOLD(_victim, _victim->va, 12); \
+	EXPECT_ISOLATED(_victim->pa, 1); \
+} while (0)
+
+static int tmp_file(void)
+{
+	return memfd_create("copy_mc", 0);
+}
+
+/* The first @len bytes of @fd are those of map_pair() from @off on. */
+static bool file_has(int fd, size_t off, size_t len)
+{
+	char *p = mmap(NULL, off + len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p != MAP_FAILED && pread(fd, p + off, len, 0) == (ssize_t)len &&
+		(fill_pages(p, off), same_pages(p, off + len));
+}
+
+/* User mode, where nothing is new */
+
+static long load(struct child *c)
+{
+	char *p = poisoned_pair(c);
+
+	return child_load(p + page_size) < 0;
+}
+
+TEST_F(poison, user_load)
+{
+	struct child *c = run_child(load, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, 1, 0);
+	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+static long load_and_die(struct child *c)
+{
+	char *p = poisoned_pair(c);
+
+	signal(SIGBUS, SIG_DFL);
+	return __atomic_load_n(p + page_size, __ATOMIC_RELAXED);
+}
+
+TEST_F(poison, user_load_default)
+{
+	struct child *c = run_child(load_and_die, NULL);
+
+	EXPECT_KILLED(c, SIGBUS);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/* write(2) from a poisoned buffer */
+
+static long write_pipe(struct child *c)
+{
+	char *p = poisoned_pair(c);
+	int fd[2];
+	long ret;
+
+	if (pipe(fd))
+		return -2;
+	ret = write(fd[1], p, 2 * page_size);
+	/* What is in the pipe is what write(2) returned. */
+	close(fd[1]);
+	p = malloc(2 * page_size);
+	if (read(fd[0], p, 2 * page_size) != ret || !same_pages(p, ret))
+		return -2;
+	return ret;
+}
+
+TEST_F(poison, write_pipe)
+{
+	struct child *c = run_child(write_pipe, NULL);
+
+	EXPECT_CONSUMED(c, (long)page_size);
+}
+
+static long write_tmp(struct child *c)
+{
+	size_t off = (size_t)c->arg;
+	char *p = poisoned_pair(c);
+	int fd = tmp_file();
+	long ret = write(fd, p + off, 2 * page_size - off);
+	int err = errno;
+
+	if (ret > 0 && !file_has(fd, off, ret))
+		return -2;
+	errno = err;
+	return ret;
+}
+
+TEST_F(poison, write_tmpfs)
+{
+	struct child *c = run_child(write_tmp, NULL);
+
+	EXPECT_CONSUMED(c, (long)page_size);
+}
+
+/* The file's page is half good, half poisoned: no good byte is lost. */
+TEST_F(poison, write_tmpfs_unaligned)
+{
+	struct child *c = run_child(write_tmp, (void *)1001);
+
+	EXPECT_CONSUMED(c, (long)page_size - 1001);
+}
+
+TEST_F(poison, write_nothing)
+{
+	struct child *c = run_child(write_tmp, (void *)page_size);
+
+	EXPECT_CONSUMED(c, -1);
+}
+
+static long write_and_die(struct child *c)
+{
+	signal(SIGBUS, SIG_DFL);
+	return write_tmp(c);
+}
+
+TEST_F(poison, write_default)
+{
+	struct child *c = run_child(write_and_die, NULL);
+
+	EXPECT_KILLED(c, SIGBUS);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/* The page is locked in memory, which keeps nobody from taking it away. */
+static long write_mlocked(struct child *c)
+{
+	char *p = map_pair();
+	int fd = tmp_file();
+
+	if (mlock(p, 2 * page_size))
+		return -2;
+	child_poison(c, p + page_size);
+	return write(fd, p, 2 * page_size);
+}
+
+TEST_F(poison, write_mlocked)
+{
+	struct child *c = run_child(write_mlocked, NULL);
+
+	EXPECT_CONSUMED(c, (long)page_size);
+}
+
+/* All of a huge page is bad; it goes as a whole, but counts as one page. */
+static long write_hugetlb(struct child *c)
+{
+	char *p = mmap(NULL, 2 * HUGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd = tmp_file();
+	size_t i;
+
+	p = (char *)(((uintptr_t)p + HUGE_SIZE) & ~(HUGE_SIZE - 1));
+	if (mmap(p, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_HUGETLB, -1, 0) == MAP_FAILED)
+		return -2;
+	if (put_on_dimm(p, HUGE_SIZE))
+		return -3;
+	fill_pages(p, HUGE_SIZE);
+	p[-1] = 0;
+	for (i = HUGE_SIZE; i; i -= page_size)
+		child_poison(c, p + i - page_size);
+
+	return write(fd, p - page_size, 2 * page_size);
+}
+
+TEST_F(poison, write_hugetlb)
+{
+	struct child *c;
+
+	if (huge_pool(1))
+		SKIP(return, "needs HUGETLB");
+	c = run_child(write_hugetlb, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_TOLD(c, c->va, 21);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_EQ(0, huge_pool(0));
+}
+
+/*
+ * read(2) of the page cache. The page is not mapped, so the process that reads
+ * it is told that there was an error, but no address.
+ */
+
+static long read_pair(struct child *c)
+{
+	int fd = *(int *)c->arg;
+	char *p = malloc(2 * page_size);
+	long ret = pread(fd, p, 2 * page_size, 0);
+
+	return ret > 0 && !same_pages(p, ret) ? -2 : ret;
+}
+
+/* Two pages of a file in the page cache, the second poisoned; its address */
+static uint64_t poison_file(int fd)
+{
+	uint64_t pa;
+	char byte;
+
+	if (pread(fd, &byte, 1, 0) != 1)
+		return 0;
+	pa = cache_on_dimm(fd, page_size);
+	return pa && !poison_phys(pa) ? pa : 0;
+}
+
+TEST_F(poison, read_clean)
+{
+	int fd = open_disk_file();
+	struct child *c;
+	uint64_t pa;
+
+	if (fd == -ENOENT)
+		SKIP(return, "no /ext2.img");
+	ASSERT_GE(fd, 0);
+	pa = poison_file(fd);
+	ASSERT_NE(0U, pa);
+	c = run_child(read_pair, &fd);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(pa, 1);
+
+	/* It was dropped: the next reader gets it from the disk. */
+	c = run_child(read_pair, &fd);
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, 2 * (long)page_size, 0);
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_ISOLATED(pa, 1);
+}
+
+/* What was written and is lost must not go unnoticed. */
+TEST_F(poison, read_dirty)
+{
+	int fd = open_disk_file();
+	char buf[4096];
+	struct child *c;
+	uint64_t pa;
+
+	if (fd == -ENOENT)
+		SKIP(return, "no /ext2.img");
+	ASSERT_GE(fd, 0);
+	ASSERT_NE(0U, cache_on_dimm(fd, page_size));
+	memset(buf, 'x', sizeof(buf));
+	ASSERT_EQ((ssize_t)sizeof(buf), pwrite(fd, buf, sizeof(buf), page_size));
+	pa = poison_file(fd);
+	ASSERT_NE(0U, pa);
+	ASSERT_TRUE(page_flag(pa, KPF_DIRTY));
+	c = run_child(read_pair, &fd);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(pa, 1);
+
+	EXPECT_EQ(-1, fsync(fd));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(0, fsync(fd));
+}
+
+/* A page of shared memory has no other copy: it stays, as an error. */
+TEST_F(poison, read_tmpfs)
+{
+	int fd = tmp_file();
+	struct child *c;
+	uint64_t pa;
+	char *p = malloc(2 * page_size);
+
+	fill_pages(p, 2 * page_size);
+	ASSERT_EQ((ssize_t)page_size, pwrite(fd, p, page_size, 0));
+	ASSERT_EQ(0, alloc_on_dimm(true));
+	ASSERT_EQ((ssize_t)page_size,
+		  pwrite(fd, p + page_size, page_size, page_size));
+	ASSERT_EQ(0, alloc_on_dimm(false));
+	pa = poison_file(fd);
+	ASSERT_NE(0U, pa);
+	c = run_child(read_pair, &fd);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(pa, 1);
+
+	EXPECT_EQ(-1, pread(fd, p, page_size, page_size));
+	EXPECT_EQ(EIO, errno);
+}
+
+/* Other system calls that load from a poisoned page of the caller */
+
+static long futex_wait(struct child *c)
+{
+	char *p = poisoned_pair(c);
+
+	return syscall(SYS_futex, p + page_size, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+/* With its arguments all right, the empty file would be an ENOEXEC. */
+static long exec_arg(struct child *c)
+{
+	char *p = poisoned_pair(c);
+
+	return syscall(SYS_execveat, tmp_file(), "",
+		       (char *[]){ p + page_size, NULL }, NULL, AT_EMPTY_PATH);
+}
+
+static long sleep_for(struct child *c)
+{
+	char *p = poisoned_pair(c);
+
+	return nanosleep((struct timespec *)(p + page_size), NULL);
+}
+
+TEST_F(poison, futex_wait)
+{
+	struct child *c = run_child(futex_wait, NULL);
+
+	EXPECT_CONSUMED(c, -1);
+}
+
+TEST_F(poison, execve_arg)
+{
+	struct child *c = run_child(exec_arg, NULL);
+
+	EXPECT_CONSUMED(c, -1);
+}
+
+TEST_F(poison, nanosleep)
+{
+	struct child *c = run_child(sleep_for, NULL);
+
+	EXPECT_CONSUMED(c, -1);
+}
+
+/*
+ * The page goes into the pipe as it is, and is consumed by who reads the pipe.
+ * The pipe's reference keeps it from being freed; it is isolated all the same.
+ */
+static long vmsplice_read(struct child *c)
+{
+	char *p = map_pair(), *buf = malloc(2 * page_size);
+	struct iovec iov = { p, 2 * page_size };
+	int fd[2];
+	long ret;
+
+	if (!p || pipe(fd))
+		return -2;
+	if (vmsplice(fd[1], &iov, 1, 0) != 2 * (ssize_t)page_size)
+		return -3;
+	child_poison(c, p + page_size);
+	ret = read(fd[0], buf, 2 * page_size);
+	return ret > 0 && !same_pages(buf, ret) ? -4 : ret;
+}
+
+TEST_F(poison, vmsplice_read)
+{
+	struct child *c = run_child(vmsplice_read, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_TOLD(c, NULL, 12);	/* not its access, but its page */
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/*
+ * The worker loads for the process, but is not the process: the request fails,
+ * nobody gets a signal.
+ */
+static long io_uring_write(struct child *c)
+{
+	struct io_uring_params params = {};
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	char *p = map_pair(), *ring;
+	int fd, pipe_fd[2];
+	unsigned int tail;
+
+	fd = syscall(SYS_io_uring_setup, 1, &params);
+	if (!p || fd < 0 || !(params.features & IORING_FEAT_SINGLE_MMAP) ||
+	    pipe(pipe_fd))
+		return -2;
+	/* One mapping for both rings; no size of theirs reaches a page. */
+	ring = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    IORING_OFF_SQ_RING);
+	sqe = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   IORING_OFF_SQES);
+	if (ring == MAP_FAILED || sqe == MAP_FAILED)
+		return -3;
+	cqe = (struct io_uring_cqe *)(ring + params.cq_off.cqes);
+
+	child_poison(c, p + page_size);
+	*sqe = (struct io_uring_sqe) {
+		.opcode = IORING_OP_WRITE,
+		.flags = IOSQE_ASYNC,
+		.fd = pipe_fd[1],
+		.addr = (uintptr_t)p + page_size,
+		.len = page_size,
+	};
+	*(unsigned int *)(ring + params.sq_off.array) = 0;
+	tail = *(unsigned int *)(ring + params.sq_off.tail) + 1;
+	__atomic_store_n((unsigned int *)(ring + params.sq_off.tail), tail,
+			 __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL,
+		    0) != 1)
+		return -4;
+	/* Whatever there is to come for the worker, let it come. */
+	is_isolated(c->pa);
+	usleep(100000);
+	return cqe->res;
+}
+
+TEST_F(poison, io_uring_write)
+{
+	struct child *c = run_child(io_uring_write, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -EFAULT, 0);
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/*
+ * Poison in another process: that one has not touched it, so it lives, and is
+ * told when it does.
+ */
+
+/* Have a poisoned page, wait, return the signals until then, touch the page. */
+static long hold(struct child *c)
+{
+	char *p = poisoned_pair(c);
+	int before;
+
+	child_step(c, 1);
+	if (!child_await(c, 2))
+		return -2;
+	before = c->sigbus;
+	child_load(p + page_size);
+	return before;
+}
+
+#define EXPECT_UNHARMED(_child) do { \
+	struct child *_other = (_child); \
+	child_step(_other, 2); \
+	child_wait(_other); \
+	EXPECT_EXITED(_other); \
+	EXPECT_RET(_other, 0, 0); \
+	EXPECT_SIGBUS(_other, BUS_MCEERR_AR, _other->va, 12); \
+} while (0)
+
+static long readv_remote(struct child *c)
+{
+	struct child *other = c->arg;
+	char *buf = malloc(2 * page_size);
+	struct iovec here = { buf, 2 * page_size };
+	struct iovec there = { other->va - page_size, 2 * page_size };
+	long ret = process_vm_readv(other->pid, &here, 1, &there, 1, 0);
+
+	return ret > 0 && !same_pages(buf, ret) ? -2 : ret;
+}
+
+TEST_F(poison, process_vm_readv)
+{
+	struct child *other = child_start(hold, NULL);
+	struct child *c;
+
+	ASSERT_TRUE(child_await(other, 1));
+	c = run_child(readv_remote, other);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(other->pa, 1);
+	EXPECT_UNHARMED(other);
+	EXPECT_ISOLATED(other->pa, 1);
+}
+
+static long peek(struct child *c)
+{
+	struct child *other = c->arg;
+	long word, ret;
+	int err;
+
+	if (ptrace(PTRACE_ATTACH, other->pid, NULL, NULL) ||
+	    waitpid(other->pid, NULL, __WALL) != other->pid)
+		return -2;
+	ret = syscall(SYS_ptrace, PTRACE_PEEKDATA, other->pid, other->va, &word);
+	err = errno;
+	if (ptrace(PTRACE_DETACH, other->pid, NULL, NULL))
+		return -3;
+	errno = err;
+	return ret;
+}
+
+TEST_F(poison, ptrace_peek)
+{
+	struct child *other = child_start(hold, NULL);
+	struct child *c;
+
+	ASSERT_TRUE(child_await(other, 1));
+	c = run_child(peek, other);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EIO);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(other->pa, 1);
+	EXPECT_UNHARMED(other);
+	EXPECT_ISOLATED(other->pa, 1);
+}
+
+static long read_proc_mem(struct child *c)
+{
+	struct child *other = c->arg;
+	char path[64], *buf = malloc(2 * page_size);
+	long ret;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", other->pid);
+	fd = open(path, O_RDONLY);
+	ret = pread(fd, buf, 2 * page_size, (off_t)other->va - page_size);
+	return ret > 0 && !same_pages(buf, ret) ? -2 : ret;
+}
+
+TEST_F(poison, proc_mem)
+{
+	struct child *other = child_start(hold, NULL);
+	struct child *c;
+
+	ASSERT_TRUE(child_await(other, 1));
+	c = run_child(read_proc_mem, other);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(other->pa, 1);
+	EXPECT_UNHARMED(other);
+	EXPECT_ISOLATED(other->pa, 1);
+}
+
+/* A mapping that is shared, and a bystander that has the page in its tables */
+
+static char *shared_pair(void)
+{
+	char *p = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || put_on_dimm(p + page_size, page_size))
+		return NULL;
+	fill_pages(p, 2 * page_size);
+	return p;
+}
+
+static long stand_by(struct child *c)
+{
+	int before;
+
+	c->va = (char *)c->arg + page_size;
+	if (child_load(c->va) != page_byte(page_size))
+		return -2;
+	child_step(c, 1);
+	if (!child_await(c, 2))
+		return -2;
+	before = c->sigbus;
+	child_load(c->va);
+	return before;
+}
+
+static long write_shared(struct child *c)
+{
+	char *p = c->arg;
+	int fd = tmp_file();
+	long ret;
+
+	child_load(p + page_size);	/* fork() does not map what is shared */
+	child_poison(c, p + page_size);
+	ret = write(fd, p, 2 * page_size);
+	return ret > 0 && !file_has(fd, 0, ret) ? -2 : ret;
+}
+
+TEST_F(poison, shared_bystander)
+{
+	char *p = shared_pair();
+	struct child *bystander, *c;
+
+	ASSERT_NE(NULL, p);
+	bystander = child_start(stand_by, p);
+	ASSERT_TRUE(child_await(bystander, 1));
+	c = run_child(write_shared, p);
+
+	EXPECT_CONSUMED(c, (long)page_size);
+	EXPECT_UNHARMED(bystander);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+TEST_HARNESS_MAIN
