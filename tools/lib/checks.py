@@ -89,21 +89,16 @@ class Kernel:
     def base(self):
         """A worktree with the base commit."""
         if not self._base:
-            path, git = os.path.join(self.home, "base"), self.tree.git
-            if not os.path.exists(os.path.join(path, ".git")):
-                git("worktree", "prune")
-                git("worktree", "add", "-f", "--detach", path, self.tree.base)
-            subprocess.run(["git", "-C", path, "-c", "advice.detachedHead=false", "checkout", "-q",
-                            "-f", "--detach", self.tree.base], check=True,
-                           env=tree.clean_environ())
-            self._base = path
+            self._base = self.tree.worktree("base", self.tree.base)
         return self._base
 
     def source(self, base):
         return self.base if base else self.top
 
     def build_dir(self, name, base=False):
-        path = os.path.join(self.home, "checks", name + ("-base" if base else ""))
+        if base:    # one for each architecture: its own tools are a good part of a build
+            name = CONFIGS.get(name, (ARM64,))[0][0] + "-base"
+        path = os.path.join(self.home, "checks", name)
         os.makedirs(path, exist_ok=True)
         return path
 
@@ -162,6 +157,16 @@ class Kernel:
 
     def kunit_config(self):
         return self.config(os.path.join(self.home, "kunit"))
+
+    @staticmethod
+    def all_config():
+        """What the suites' kernel and the rig's ask for, together."""
+        found = ""
+        for machine in (kunit.MTE, kunit.RIG):
+            path = os.path.join(tree.REPO, machine.config, ".kunitconfig")
+            with open(path, encoding="utf-8") as f:
+                found += f.read()
+        return found
 
     def objects(self, name, objects, *flags, text=None, base=False):
         """Builds objects anew: (build directory, make's output)."""
@@ -223,7 +228,7 @@ def same(what, ours, base):
 
 def copy_page(k):
     """copy_page's code is the base's"""
-    o, text = "arch/arm64/lib/copy_page.o", k.kunit_config()
+    o, text = "arch/arm64/lib/copy_page.o", k.all_config()
     ours, _ = k.objects("warnings", [o], text=text)
     base, _ = k.objects("warnings", [o], text=text, base=True)
     a, b = code(ours, o), code(base, o)
@@ -246,9 +251,9 @@ def without_hook(source):
 def hook_off(k):
     """fault.o's code with the hook off is that without it"""
     text = re.sub(r"^CONFIG_(ARM64_SEA_INJECT|COPY_MC_KUNIT_TEST|KUNIT_ALL_TESTS)=y$",
-                  r"# CONFIG_\1 is not set", k.kunit_config(), flags=re.M)
+                  r"# CONFIG_\1 is not set", k.all_config(), flags=re.M)
     o = "arch/arm64/mm/fault.o"
-    build, _ = k.objects("hook", [o], text=text)
+    build, _ = k.objects("warnings", [o], text=text)
     if "CONFIG_ARM64_SEA_INJECT=y" in k.config(build):
         raise Fail("CONFIG_ARM64_SEA_INJECT cannot be turned off")
     path = os.path.join(k.top, "arch/arm64/mm/fault.c")
@@ -329,6 +334,14 @@ def warnings(text, k):
     return found
 
 
+def suspects(found, objects):
+    """The objects in which the warnings may be; not none, as some come with any."""
+    files = {file for file, _text in found}
+    if any(f.endswith(".h") for f in files):
+        return objects
+    return [o for o in objects if {o[:-1] + "c", o[:-1] + "S"} & files] or objects[:1]
+
+
 def new_warnings(k, name, objects, flags, **kwargs):
     """Fails if building these objects warns of more than the base does."""
     _, text = k.objects(name, objects, *flags, **kwargs)
@@ -336,8 +349,8 @@ def new_warnings(k, name, objects, flags, **kwargs):
         raise Fail(m[0])
     ours = warnings(text, k)
     if ours:
-        there = [o for o in objects
-                 if any(os.path.exists(os.path.join(k.base, o[:-1] + s)) for s in "cS")]
+        there = suspects(ours, [o for o in objects if any(
+            os.path.exists(os.path.join(k.base, o[:-1] + s)) for s in "cS")])
         _, text = k.objects(name, there, *flags, base=True, **kwargs)
         ours -= warnings(text, k)
     if ours:
@@ -357,28 +370,19 @@ def other_architecture(name):
 
 
 def touched_objects(k):
-    """The arm64 objects of all files that the overlay adds or changes, and of header users.
-
-    Two lists: those that the suites' kernel has or can have, and the others.
-    """
+    """The arm64 objects of all files that the overlay adds or changes, and of header users."""
     found = set(GENERIC)
     for name in k.tree.git.changed(k.tree.git.tree("base"), k.tree.work_tree()):
-        if re.match(r"(arch/arm64|mm|lib|kunit)/(?!tests/).*\.[cS]$", name):
+        if re.match(r"(arch/arm64|drivers|mm|lib|kunit)/(?!tests/).*\.[cS]$", name):
             found.add(name[:-1] + "o")
-    there = {o for o in found
-             if o.startswith("kunit/") or os.path.exists(os.path.join(k.home, "kunit", o))}
-    return sorted(there), sorted(found - there)
+    return sorted(found)
 
 
 def sparse(k):
     """sparse and W=1 have nothing new to say"""
     # Debian's sparse knows no __typeof_unqual__, and 7.3 does without sparse then.
     flags = ["W=1", "C=2", "CF=-D__typeof_unqual__=__typeof__"]
-    suites, others = touched_objects(k)
-    said = new_warnings(k, "warnings", suites, flags, text=k.kunit_config())
-    if others:
-        said += f" and {new_warnings(k, 'ghes', others, flags)}"
-    return said
+    return new_warnings(k, "warnings", touched_objects(k), flags, text=k.all_config())
 
 
 # What checkpatch asks for that does not apply, and why.
@@ -415,8 +419,8 @@ def checkpatch(k):
 CHECKS = {
     "checkpatch": checkpatch,
     "copy_page": copy_page,
-    "hook_off": hook_off,
     "sparse": sparse,
+    "hook_off": hook_off,       # in their directory, with another configuration
     "ghes_off": ghes_off,
     "modules": modules,
     "x86": other_architecture("x86"),

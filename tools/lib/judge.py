@@ -27,6 +27,7 @@ LOG_FEATURES = {
     "MTE": "CPU features: detected: Memory Tagging Extension",
     "MOPS": "CPU features: detected: Memory Copy and Memory Set instructions",
     "DEATHS": "sea_deaths=1",   # on the kernel's command line
+    "RIG": "sea_rig: DIMM ",
     "KASAN_TAGS": "KernelAddressSanitizer initialized (hw-tags",
     "KASAN_ASYNC": "KernelAddressSanitizer initialized (hw-tags, mode=async",
 }
@@ -38,6 +39,8 @@ CONFIG_FEATURES = {
     "RODATA_FULL": "CONFIG_RODATA_FULL_DEFAULT_ENABLED",
     "AS_HAS_MOPS": "CONFIG_AS_HAS_MOPS",    # and the kernel's own copies use it
     "ARM64_LSUI": "CONFIG_ARM64_LSUI",
+    "ARM64_PMEM": "CONFIG_ARM64_PMEM", "BLK_DEV_PMEM": "CONFIG_BLK_DEV_PMEM",
+    "EXT4_FS": "CONFIG_EXT4_FS", "READ_ONLY_THP_FOR_FS": "CONFIG_READ_ONLY_THP_FOR_FS",
 }
 
 # With DEATHS each case of this suite has one oops, which leaves these texts.
@@ -46,6 +49,8 @@ DEATH_TEXTS = (["Internal error", "Call trace:"],
                ["Unable to handle kernel", "Internal error", "Call trace:"])
 
 _TIME = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
+_ESCAPE = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")    # of the firmware's, no line of its own
+_STAMP = re.compile(r"\[ *\d+\.\d{6}\]")
 _RESULT = re.compile(r"^( *)(not ok|ok) \d+ (?:- )?(.*?)(?:\s+# SKIP ?(.*))?$")
 _PLAN = re.compile(r"^( *)1\.\.(\d+)$")
 _SUBTEST = re.compile(r"^( *)# Subtest: (.*)$")
@@ -77,7 +82,7 @@ class Log:
     """Reads a kernel's log, line by line: the suites and what they had to say."""
 
     def __init__(self):
-        self.suites, self.started = [], False
+        self.suites, self.started, self.problems = [], False, []
         self._params, self._said = [], []
 
     def feed(self, line):
@@ -124,10 +129,86 @@ class Log:
         return None
 
 
+class SelftestLog:
+    """The same for user space's tests: each program of kselftest's is a suite.
+
+    words: the programs that init runs, in this order.
+    """
+
+    def __init__(self, words):
+        self.suites, self.started, self.problems = [], False, []
+        self.exit = None        # how many failed, when all came to their end
+        self._pending = list(words)
+        self._said = []
+
+    def feed(self, line):
+        """Returns the suite that this line ends, if it does."""
+        if _TIME.match(line):
+            return None         # the kernel's
+        line = _ESCAPE.sub("", line).rstrip()
+        if line == "TAP version 13":
+            self.started = True
+            self._next()
+        elif m := re.match(r"copy_mc: exit (\d+)$", line):
+            self.exit = int(m[1])
+        elif m := re.match(r"copy_mc: (\S+): (.+)$", line):
+            self._ended(m[1], m[2])
+        elif self.suites and (m := _PLAN.match(line)):
+            self.suites[-1].planned = int(m[2])
+        elif self.suites and (m := _RESULT.match(line)):
+            self._result(*m.groups()[1:])
+        elif self.suites and line.startswith("# Totals:"):
+            self.suites[-1].finished = True
+            if not self.suites[-1].results:
+                self.problems.append(f"{self.suites[-1].name}: ran no test")
+            return self.suites[-1]
+        elif line and not re.match(r"#\s+(?:RUN|OK|FAIL|SKIP)\b", line):
+            self._said.append(line.strip())
+        return None
+
+    def _next(self):
+        self.suites.append(Suite(self._pending.pop(0) if self._pending else "?"))
+        self._said = []
+
+    def _ended(self, name, how):
+        """Init's words about a program that did not end well."""
+        if not self.suites or self.suites[-1].name.partition(":")[0] != name:
+            self._next()        # it did not come to its first test
+        if not self.suites[-1].count("failed"):
+            self.problems.append(f"{self.suites[-1].name}: {how}")
+
+    def _result(self, ok, name, reason):
+        suite = self.suites[-1]
+        suite.cases += 1
+        status = "failed" if ok == "not ok" else "passed" if reason is None else "skipped"
+        suite.results.append(Result(name, status, (reason or "").strip(),
+                                    tuple(self._said[-12:]) if status == "failed" else ()))
+        self._said = []
+
+
+def unsplit(lines):
+    """The lines of a console that both the kernel and user space write to, each whole.
+
+    The kernel's have a time stamp and go in between of user space's at any character.
+    """
+    rest = ""
+    for line in lines:
+        line = line.rstrip("\r\n")
+        m = _STAMP.search(line)
+        if not m:
+            yield rest + line
+            rest = ""
+        else:
+            rest += line[:m.start()]
+            yield line[m.start():]
+    if rest:
+        yield rest
+
+
 def repo_suites(repo):
     """The names of the suites in the repository's sources."""
     names = []
-    for path in sorted(glob.glob(os.path.join(repo, "kunit", "*_kunit.c"))):
+    for path in sorted(glob.glob(os.path.join(repo, "kunit", "**", "*_kunit.c"), recursive=True)):
         with open(path, encoding="utf-8") as f:
             for body in re.findall(r"struct kunit_suite \w+ = \{(.*?)\n\};", f.read(), re.S):
                 names += re.findall(r'\.name\s*=\s*"([^"]+)"', body)
@@ -154,15 +235,16 @@ class Verdict:
                 "problems": self.problems, "good": not self.problems}
 
 
-def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_asked_for=False):
+def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_asked_for=False,
+          log=None):
     """Judges a run by its log.
 
     config: the text of the kernel's .config; expected: the suites that must have run;
     must_have, must_lack: the features that this run was started with and without; lacks:
-    those that do not work whatever the log says; skips_asked_for: somebody told kunit to skip what a filter
-    leaves out.
+    those that do not work whatever the log says; skips_asked_for: somebody told kunit to
+    skip what a filter leaves out; log: what reads it, if not a Log.
     """
-    log = Log()
+    log = log or Log()
     for line in lines:
         log.feed(line)
     problems = []
@@ -185,7 +267,7 @@ def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_aske
     wanted, wrong = _deaths(lines) if features["DEATHS"] else (set(), [])
     bad = [f"line {n} of the log: {line.strip()}" for n, line in enumerate(lines, 1)
            if BAD_TEXT.search(line) and n not in wanted]
-    problems += wrong + bad[:5]
+    problems += wrong + log.problems + bad[:5]
     if bad[5:]:
         problems.append(f"{len(bad) - 5} more lines of the log like these")
 

@@ -17,16 +17,37 @@ from lib.overlay import KERNELS, version_key
 from lib.ui import Fail
 
 CROSS = "aarch64-linux-gnu-"
-MTE_CONFIG = os.path.join(tree.REPO, "tools/qemu/arm64_mte.py")
 
-# How many objects a first build makes, to tell how far it is; later ones are counted.
-OBJECTS = 1007
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A kernel, and the machine that it is booted on."""
+    build: str              # where it is built, below <build dir>/<kernel>
+    config: str             # the repository's directory with its .kunitconfig
+    qemu: str               # kunit.py's --qemu_config; without one it takes its own
+    has: tuple              # what it has, of what not every machine has
+    packages: dict          # that it needs besides
+    objects: int            # how many a first build makes, to tell how far it is
+
+    def file(self, home, ending):
+        """What belongs to it beside its directory."""
+        return os.path.join(home, f"{self.build}.{ending}")
+
+    def log(self, home):
+        return os.path.join(home, self.build, "test.log")
+
+
+MTE = Machine("kunit", "", "tools/qemu/arm64_mte.py", ("MTE",), {}, 1007)
+PLAIN = dataclasses.replace(MTE, qemu="", has=())
+RIG = Machine("rig", "kunit/rig", "tools/qemu/arm64_rig.py", ("RIG",), packages.FIRMWARE, 1225)
 
 # Options that only one of kunit.py's build and exec knows; it has the others in common.
 EXEC_ONLY = ("--timeout --filter --filter_action --kernel_args --run_isolated --list_tests "
              "--list_tests_attr --list_suites --raw_output --json --junit --summary "
              "--failed").split()
 BUILD_ONLY = ["--jobs"]
+# Leaves out the sweeps; each suite has cases that stay.
+FAST = "--filter=speed>slow"
 # With these kunit.py boots more than once, or runs no test: there is nothing to judge.
 UNJUDGED = ("--list_tests", "--list_tests_attr", "--list_suites", "--run_isolated")
 
@@ -114,14 +135,14 @@ def objects(build, since=0.0):
     return found
 
 
-def build_with_progress(cmd, top, build, log, total_file, env=None):
+def build_with_progress(cmd, top, build, log, total_file, guess=MTE.objects, env=None):
     """Runs a build and shows how far it is.  On failure the output's end is what to read."""
     os.makedirs(build, exist_ok=True)
     try:
         with open(total_file, encoding="ascii") as f:
             total, known = int(f.read()), True
     except (OSError, ValueError):
-        total, known = OBJECTS, False
+        total, known = guess, False
     fresh = not objects(build)
     start, progress = time.time(), ui.Progress()
     progress.last = time.monotonic()
@@ -154,30 +175,33 @@ class Run:
     """One run, and what came of it."""
     tree: object
     version: str
+    machine: Machine
+    binary: str             # QEMU, and its version
     qemu: tuple
-    verdict: object
-    expected: list
     log: str
-    times: dict
+    started: float
+    times: dict = dataclasses.field(default_factory=dict)
+    expected: list = ()     # suites
+    verdict: object = None
 
     def features(self):
         return ", ".join(f"{f} {'on' if self.verdict.features[f] else 'off'}"
-                         for f in ("MTE", "MOPS"))
+                         for f in ("MTE", "MOPS", *(("RIG",) if self.machine is RIG else ())))
 
 
 def _wants_mops(version):
     return version_key(version) > (6, 12)
 
 
-def must_have(version, qemu, mte, extra):
+def must_have(version, qemu, machine, extra):
     """The features that the kernel has to find."""
     asked = kernel_arguments(extra)
     # Somebody's own machine or CPU may lack anything.
     if has_option(extra, "--qemu_args", "--qemu_config"):
         return []
-    wanted = []
-    if mte and qemu >= packages.QEMU_TAGS and "arm64.nomte" not in asked:
-        wanted.append("MTE")
+    wanted = list(machine.has)
+    if qemu < packages.QEMU_TAGS or "arm64.nomte" in asked:
+        wanted = [f for f in wanted if f != "MTE"]
     if _wants_mops(version) and qemu >= packages.QEMU_MOPS and "arm64.nomops" not in asked:
         wanted.append("MOPS")
     if judge.LOG_FEATURES["DEATHS"] in asked:
@@ -187,30 +211,44 @@ def must_have(version, qemu, mte, extra):
     return wanted
 
 
-def must_lack(mte, extra):
+def must_lack(machine, extra):
     """The features that the kernel must not find, or the run is not what it says."""
     asked = kernel_arguments(extra)
     off = {"arm64.nomte": "MTE", "arm64.nomops": "MOPS", "kasan=off": "KASAN_TAGS"}
     lacking = [feature for argument, feature in off.items() if argument in asked]
-    return lacking if mte or has_option(extra, "--qemu_args", "--qemu_config") else [*lacking, "MTE"]
+    if not has_option(extra, "--qemu_args", "--qemu_config"):
+        lacking += [f for f in ("MTE", "RIG") if f not in machine.has]
+    return lacking
 
 
-def run(args, extra=(), mte=True):
+def run(args, extra=(), machine=MTE):
     """tools/run's job: prepares, builds, boots and judges; gives a Run.
 
-    args: its options; extra: more of kunit.py's arguments; mte: whether to boot the
-    machine with MTE or, as plain kunit.py does, the kernel's own.
+    args: its options; extra: more of kunit.py's arguments.
     """
-    started = time.monotonic()
     extra = list(extra)
     known = judge.repo_suites(tree.REPO)
     expected = judge.matching(known, args.glob)
     if not expected and not has_option(extra, "--kconfig_add", "--kunitconfig", "--alltests"):
         raise Fail(f"no suite matches '{args.glob}'; there are: {', '.join(known) or 'none'}")
+    with prepare(args, machine) as result:
+        build(args, result, split_arguments(extra)[0])
+        result.expected = expected
+        _boot_suites(args, extra, result)
+    result.times["all"] = time.monotonic() - result.started
+    return result
 
+
+@contextlib.contextmanager
+def prepare(args, machine, *needed):
+    """A Run that is yet to be built and booted, and nobody else's meanwhile.
+
+    needed: more tables of packages.
+    """
+    started = time.monotonic()
     prepared, source = tree.select(args)
     ui.step("packages")
-    packages.need(not args.no_install, packages.TREE, packages.BUILD)
+    packages.need(not args.no_install, packages.TREE, packages.BUILD, machine.packages, *needed)
     os.makedirs(prepared.home, exist_ok=True)
     with tree.locked(os.path.join(prepared.home, ".lock-kunit"), prepared.home):
         ui.step("tree")
@@ -222,40 +260,42 @@ def run(args, extra=(), mte=True):
                     f"{', ...' if edits[3:] else ''}")
         check_compiler(prepared.top)
         binary, qemu = packages.qemu(args)
-        result = Run(prepared, version, qemu, None, expected,
-                     os.path.join(prepared.home, "kunit/test.log"), {})
-        _build_and_boot(args, extra, mte, binary, result)
-    result.times["all"] = time.monotonic() - started
-    return result
+        yield Run(prepared, version, machine, binary, qemu, machine.log(prepared.home), started)
 
 
-def command(prepared, mte=True):
+def command(prepared, machine=MTE):
     """The kernel's kunit.py, and what all its subcommands take."""
-    common = ["--arch=arm64", f"--cross_compile={CROSS}", f"--kunitconfig={tree.REPO}",
-              f"--build_dir={os.path.join(prepared.home, 'kunit')}"]
-    if mte:
-        common.append(f"--qemu_config={MTE_CONFIG}")
+    common = ["--arch=arm64", f"--cross_compile={CROSS}",
+              f"--kunitconfig={os.path.join(tree.REPO, machine.config)}",
+              f"--build_dir={os.path.join(prepared.home, machine.build)}"]
+    if machine.qemu:
+        common.append(f"--qemu_config={os.path.join(tree.REPO, machine.qemu)}")
     return [sys.executable, os.path.join(prepared.top, "tools/testing/kunit/kunit.py")], common
 
 
-def _build_and_boot(args, extra, mte, binary, result):
+def build(args, result, extra=()):
+    """Builds the machine's kernel, unless that is done; extra: arguments of kunit.py's build."""
+    if getattr(args, "built", False):
+        return
+    home, machine = result.tree.home, result.machine
+    kunit, common = command(result.tree, machine)
+    ui.step("build")
+    start = time.monotonic()
+    tree.check_space(home, 2 << 30)
+    build_with_progress([*kunit, "build", *common, f"--jobs={args.jobs}", *extra],
+                        result.tree.top, os.path.join(home, machine.build),
+                        machine.file(home, "build.log"), machine.file(home, "objects"),
+                        machine.objects)
+    result.times["build"] = time.monotonic() - start
+
+
+def _boot_suites(args, extra, result):
     top, home = result.tree.top, result.tree.home
-    build_dir = os.path.join(home, "kunit")
-    kunit, common = command(result.tree, mte)
-    for_build, for_exec = split_arguments(extra)
-
-    if not getattr(args, "built", False):
-        ui.step("build")
-        start = time.monotonic()
-        tree.check_space(home, 2 << 30)
-        build_with_progress([*kunit, "build", *common, f"--jobs={args.jobs}", *for_build], top,
-                            build_dir, os.path.join(home, "build.log"),
-                            os.path.join(home, "objects"))
-        result.times["build"] = time.monotonic() - start
-
+    kunit, common = command(result.tree, result.machine)
+    for_exec = split_arguments(extra)[1]
     ui.step("boot and suites")
     start = time.monotonic()
-    path = path_with(home, binary)
+    path = path_with(home, result.binary)
     cmd = [*kunit, "exec", *common, f"--timeout={args.timeout}", *for_exec]
     if args.glob:
         cmd.append(args.glob)
@@ -271,9 +311,10 @@ def _build_and_boot(args, extra, mte, binary, result):
     said, code = _boot(cmd if raw else [*cmd, "--raw_output=all"], top, path, echo=raw)
     lines = _read(result.log)
     result.verdict = judge.judge(
-        lines, "\n".join(_read(os.path.join(build_dir, ".config"))),
-        [] if has_option(extra, "--filter") else result.expected,
-        must_have(result.version, result.qemu, mte, extra), must_lack(mte, extra),
+        lines, "\n".join(_read(os.path.join(os.path.dirname(result.log), ".config"))),
+        [] if has_option(extra, "--filter") and FAST not in extra else result.expected,
+        must_have(result.version, result.qemu, result.machine, extra),
+        must_lack(result.machine, extra),
         lacks=() if result.qemu >= packages.QEMU_TAGS else ("MTE",),
         skips_asked_for=has_option(extra, "--filter_action"))
     _parse(kunit, top, args, result)
@@ -332,7 +373,7 @@ def say_suite(suite):
 def _parse(kunit, top, args, result):
     """kunit.py's own opinion of the log; and its JSON, with ours added, if that is wanted."""
     home, verdict = result.tree.home, result.verdict
-    file = os.path.join(home, "kunit.json")
+    file = result.machine.file(home, "json")
     cmd = [*kunit, "parse", f"--json={file}", result.log]
     if os.path.exists(result.log):
         with process(cmd, cwd=top, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:

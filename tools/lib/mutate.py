@@ -6,6 +6,7 @@ One is a file tools/mutations/NAME.patch, for the prepared tree:
     What is wrong with it, in one line
     Kernel: 7.3                 only for kernels of this variant
     Boot: arm64.nomops          what the kernel's command line needs besides
+    Selftests: callers:cow      the selftests, not the suites, are what must notice
     Equivalent: why             no case can notice it
     --- a/arch/arm64/...
 """
@@ -17,15 +18,14 @@ import os
 import re
 import subprocess
 
-from lib import checks, judge, kunit, tree
+from lib import checks, compare, judge, kunit, selftests, tree
 from lib.git import GitError
 from lib.overlay import KERNELS, Overlay
 from lib.ui import Fail
 
 DIR = "tools/mutations"
-FAST = "--filter=speed>slow"
 
-_HEADER = re.compile(r"(Kernel|Boot|Equivalent): *(.+)")
+_HEADER = re.compile(r"(Kernel|Boot|Selftests|Equivalent): *(.+)")
 
 
 @dataclasses.dataclass
@@ -35,11 +35,12 @@ class Mutation:
     description: str
     kernel: str = ""
     boot: str = ""
+    selftests: str = ""
     equivalent: str = ""
 
     def __str__(self):
         more = [f"{self.kernel} only"] if self.kernel else []
-        more += [self.boot] if self.boot else []
+        more += [m for m in (self.boot, self.selftests) if m]
         more += ["equivalent"] if self.equivalent else []
         return f"{self.name:46} {self.description}" + (f" ({', '.join(more)})" if more else "")
 
@@ -57,7 +58,7 @@ def read(path):
         m = _HEADER.fullmatch(line)
         if not m or m[1].lower() in fields:
             raise Fail(f"{path}: '{line}' is no header, or one too many; there are Kernel, Boot, "
-                       "Equivalent")
+                       "Selftests, Equivalent")
         fields[m[1].lower()] = m[2].strip()
     if fields.get("kernel", KERNELS[0]) not in KERNELS:
         raise Fail(f"{path}: no such kernel; there are {', '.join(KERNELS)}")
@@ -156,16 +157,39 @@ class Watch(judge.Log):
         return problems[0] if problems else ""
 
 
-def build(prepared, jobs):
-    """Builds what kunit.py boots, and no more."""
-    checks.Kernel(prepared, jobs).make(checks.ARM64, os.path.join(prepared.home, "kunit"),
-                                       "Image.gz")
+def build(prepared, jobs, mutation):
+    """Builds what is booted, and no more."""
+    checks.Kernel(prepared, jobs).make(checks.ARM64, build_dir(prepared, mutation), "Image.gz")
+
+
+def build_dir(prepared, mutation):
+    machine = kunit.RIG if mutation.selftests else kunit.MTE
+    return os.path.join(prepared.home, machine.build)
+
+
+def log_of(prepared, mutation):
+    log = os.path.join(prepared.home, "mutations", mutation.name + ".log")
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    return log
+
+
+def boot_selftests(prepared, binary, mutation, timeout):
+    """Boots the rig that is built with the selftests as they are; what killed it, or ""."""
+    words, build = mutation.selftests.split(), build_dir(prepared, mutation)
+    cmd = selftests.command(binary, build, selftests.initramfs_path(prepared), words,
+                            mutation.boot)
+    lines, hung = selftests.boot(cmd, log_of(prepared, mutation), timeout)
+    if not any("Booting Linux" in line for line in lines):
+        raise Fail(f"QEMU did not boot it; see {log_of(prepared, mutation)}")
+    found = compare.outcome(lines, hung, selftests.verdict(
+        lines, os.path.join(build, ".config"), words, hung, timeout))
+    return "" if found.status == "passed" else compare.text(found)
 
 
 def boot(prepared, binary, mutation, timeout, suites, only=""):
     """Boots what is built, as far as is needed; gives what killed it, or ""."""
     cmd, common = kunit.command(prepared)
-    cmd += ["exec", *common, "--raw_output=all", f"--timeout={timeout}", FAST,
+    cmd += ["exec", *common, "--raw_output=all", f"--timeout={timeout}", kunit.FAST,
             f"--kernel_args={mutation.boot}", *([only] if only else [])]
     said, watch = [], Watch()
     with kunit.process(cmd, cwd=prepared.top, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -176,8 +200,7 @@ def boot(prepared, binary, mutation, timeout, suites, only=""):
             watch.feed(line)
             if watch.sign:
                 break
-    log = os.path.join(prepared.home, "mutations", mutation.name + ".log")
-    os.makedirs(os.path.dirname(log), exist_ok=True)
+    log = log_of(prepared, mutation)
     with open(log, "w", encoding="utf-8") as f:
         f.writelines(line + "\n" for line in said)
     if not any("Booting Linux" in line for line in said):

@@ -62,6 +62,12 @@ BUILD = {
     "/usr/include/openssl/opensslv.h": "libssl-dev", "/usr/include/libelf.h": "libelf-dev",
 }
 QEMU = {"qemu-system-aarch64": "qemu-system-arm"}
+FIRMWARE = {"/usr/share/qemu-efi-aarch64/QEMU_EFI.fd": "qemu-efi-aarch64"}
+SELFTESTS = {
+    "/usr/aarch64-linux-gnu/include/stdio.h": "libc6-dev-arm64-cross",
+    "/sbin/mke2fs": "e2fsprogs",
+}
+OWN_TESTS = {"git": "git", "make": "make", "/sbin/mke2fs": "e2fsprogs"}
 TESTS = {
     "sparse": "sparse", "perl": "perl", "depmod": "kmod",
     # checkpatch has a script in Python look at licences.

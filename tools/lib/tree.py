@@ -214,7 +214,8 @@ class Tree:
         """The files as they are now, as a tree object."""
         git = self.git
         with git.temp_index() as index:
-            shutil.copyfile(os.path.join(git.dir, "index"), index)
+            # With its time, by which git tells what may have changed since.
+            shutil.copy2(os.path.join(git.dir, "index"), index)
             add_files(git, self.top, index, *ROOTS)
             return git("write-tree", index=index)
 
@@ -260,6 +261,35 @@ class Tree:
             git("read-tree", "-m", "-u", old, tree)
         self._point(base, commit)
         os.unlink(self.marker)
+
+    # -- other commits -------------------------------------------------------------------
+
+    def worktree(self, name, commit):
+        """The directory <build dir>/<kernel>/NAME with the files of that commit."""
+        path, git = os.path.join(self.home, name), self.git
+        if not os.path.exists(os.path.join(path, ".git")):
+            git("worktree", "prune")
+            git("worktree", "add", "-f", "--detach", path, commit)
+        subprocess.run(["git", "-C", path, "-c", "advice.detachedHead=false", "checkout", "-q",
+                        "-f", "--detach", commit], check=True, env=clean_environ())
+        return path
+
+    def base_with(self, tag, names):
+        """A commit of the base and these files as they are now; the old one if that has them."""
+        git, work = self.git, self.work_tree()
+        with git.temp_index() as index:
+            git("read-tree", self.base, index=index)
+            git("update-index", "--add", "--index-info", index=index, stdin="".join(
+                f"{mode} {blob}\t{name}\n"
+                for name, (mode, blob) in git.entries(work, names).items()))
+            tree = git("write-tree", index=index)
+        ref = f"refs/tags/{tag}"
+        old = git.ref(ref)
+        if old and git.tree(old) == tree and git("rev-parse", f"{old}^") == self.base:
+            return old
+        commit = self._commit(tree, tag, self.base)
+        git("update-ref", ref, commit)
+        return commit
 
     # -- a change for a while ------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The checks' own judgement, on texts made up."""
 
+import tempfile
 import types
 import unittest
 
@@ -50,6 +51,31 @@ class Warnings(unittest.TestCase):
         k = types.SimpleNamespace(top="/t", _base=None)
         one = "/t/a.c:1: warning: unused\n"
         self.assertTrue(checks.warnings(one + one, k) - checks.warnings(one, k))
+
+
+class Suspects(unittest.TestCase):
+    OBJECTS = ["arch/arm64/lib/x.o", "mm/a.o", "mm/b.o"]
+
+    def test_only_what_warned_is_built_again(self):
+        for files, want in ((["mm/b.c"], ["mm/b.o"]), (["arch/arm64/lib/x.S"], self.OBJECTS[:1]),
+                            (["mm/b.c", "include/linux/mm.h"], self.OBJECTS),
+                            (["arch/arm64/kernel/vdso/vgetrandom.c"], self.OBJECTS[:1])):
+            self.assertEqual(checks.suspects([(f, "text") for f in files], self.OBJECTS), want)
+
+
+class Directories(unittest.TestCase):
+    def test_one_base_for_each_architecture(self):
+        with tempfile.TemporaryDirectory() as home:
+            k = checks.Kernel(types.SimpleNamespace(top="/t", home=home), 1)
+            bases = {name: k.build_dir(name, base=True)
+                     for name in ("warnings", "noghes", "x86", "ppc")}
+            self.assertEqual(bases["warnings"], bases["noghes"])
+            self.assertEqual(len({*bases.values(), *map(k.build_dir, bases)}), 7)
+
+    def test_configuration_has_both(self):
+        text = checks.Kernel.all_config()
+        for symbol in ("ARM64_SEA_RIG", "KASAN_HW_TAGS", "COPY_MC_KUNIT_TEST"):
+            self.assertIn(f"CONFIG_{symbol}=y\n", text)
 
 
 class Code(unittest.TestCase):

@@ -195,6 +195,107 @@ ok 1 sea_death""".splitlines()
                  *["line .* of the log"] * 5, "missing: suite sea_death")
 
 
+SELFTEST = """\
+[    0.100000] sea_rig: DIMM 0x8000000000 0x8000000 on node 1
+TAP version 13
+1..2
+# Starting 2 tests from 1 test cases.
+#  RUN           poison.write ...
+[    1.000000] Memory failure: 0x8000000: recovery action for dirty LRU page: Recovered
+[    1.100000] {1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 0
+#            OK  poison.write
+ok 1 poison.write
+#  RUN           poison.huge ...
+#      SKIP      needs HUGETLB
+#            OK  poison.huge
+ok 2 poison.huge # SKIP needs HUGETLB
+# PASSED: 2 / 2 tests passed.
+# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:1 error:0
+TAP version 13
+1..1
+ok 1 cow.fork
+# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+copy_mc: exit 0""".splitlines()
+
+
+class Selftests(unittest.TestCase):
+    def judge(self, lines, words=("processes", "callers:fork")):
+        log = judge.SelftestLog(words)
+        return log, judge.judge(lines, "", words, ["RIG"], log=log)
+
+    def bad(self, lines, *problems):
+        found = self.judge(lines)[1].problems
+        self.assertEqual(len(found), len(problems), found)
+        for text, problem in zip(found, problems):
+            self.assertRegex(text, problem)
+
+    def replaced(self, old, *new):
+        at = SELFTEST.index(old)
+        return [*SELFTEST[:at], *new, *SELFTEST[at + 1:]]
+
+    def test_good(self):
+        log, v = self.judge(SELFTEST)
+        self.assertEqual(v.problems, [])
+        self.assertEqual([(s.name, s.count("passed"), s.count("skipped")) for s in v.suites],
+                         [("processes", 1, 1), ("callers:fork", 1, 0)])
+        self.assertEqual(log.exit, 0)
+
+    def test_suite_at_its_end(self):
+        log = judge.SelftestLog(["processes", "callers:fork"])
+        self.assertEqual([s.name for s in map(log.feed, SELFTEST) if s],
+                         ["processes", "callers:fork"])
+
+    def test_failure(self):
+        lines = self.replaced("ok 1 poison.write",
+                              "# processes.c:9:write:Expected 1 (1) == c->sigbus (0)",
+                              "not ok 1 poison.write")
+        lines.insert(-5, "copy_mc: processes: exit code 1")
+        self.bad(lines, "^processes.poison.write failed$")
+        self.assertIn("# processes.c:9:write:Expected 1 (1) == c->sigbus (0)",
+                      self.judge(lines)[1].suites[0].results[0].said)
+
+    def test_ended_too_early(self):
+        self.bad(SELFTEST[:9], "missing: suite callers:fork", "processes ended after 1 of 2 cases")
+        self.bad(SELFTEST[:1], "did not come to its tests", "missing: suite processes, callers")
+
+    def test_program_that_died(self):
+        lines = [*SELFTEST[:9], "copy_mc: processes: signal 11", *SELFTEST[15:]]
+        self.bad(lines, "^processes: signal 11$", "processes ended after 1 of 2 cases")
+
+    def test_program_that_did_not_start(self):
+        lines = [SELFTEST[0], "copy_mc: processes: exit code 127", *SELFTEST[15:]]
+        self.bad(lines, "^processes: exit code 127$", "processes ended after 0 of 0 cases")
+
+    def test_no_such_test(self):
+        lines = self.replaced("ok 1 cow.fork")
+        self.bad([l.replace("1..1", "1..0") for l in lines], "^callers:fork: ran no test$")
+
+    def test_oops(self):
+        self.bad([*SELFTEST[:9], "[    2.000000] Internal error: synchronous external abort: 0",
+                  *SELFTEST[9:]], "line 10 of the log: .*Internal error")
+
+    def test_skip_for_no_known_reason(self):
+        self.bad([l.replace("needs HUGETLB", "unknown") for l in SELFTEST],
+                 "processes.poison.huge was skipped for no known reason: unknown")
+
+    def test_no_rig(self):
+        self.bad(SELFTEST[1:], "RIG is off although this run should have it")
+
+
+class Unsplit(unittest.TestCase):
+    def test_lines_of_two_writers(self):
+        self.assertEqual(list(judge.unsplit([
+            "[    0.000001] kernel\n", "ok 1 poi[    1.234567] one\r\n",
+            "[    1.234568] two\n", "son.x\n", "ok 2 y\n", "ok [   12.345678] three\n",
+            "3[   12.345679][    T1] four\n", " z\n", "left[   13.000000] five"])),
+            ["[    0.000001] kernel", "[    1.234567] one", "[    1.234568] two", "ok 1 poison.x",
+             "ok 2 y", "[   12.345678] three", "[   12.345679][    T1] four", "ok 3 z",
+             "[   13.000000] five", "left"])
+
+    def test_nothing_else_is_changed(self):
+        self.assertEqual(list(judge.unsplit(SELFTEST)), SELFTEST)
+
+
 class Suites(unittest.TestCase):
     def test_from_the_sources(self):
         with tempfile.TemporaryDirectory() as repo:
@@ -211,8 +312,10 @@ static struct kunit_suite b_suite = {
 	.name = "b_more",
 };
 """)
+            write(repo, "kunit/rig/genuine_kunit.c",
+                  'static struct kunit_suite x = {\n\t.name = "genuine",\n};\n')
             write(repo, "kunit/helper.c", 'static struct kunit_suite x = {\n\t.name = "x",\n};\n')
-            self.assertEqual(judge.repo_suites(repo), ["a", "b_more"])
+            self.assertEqual(judge.repo_suites(repo), ["a", "b_more", "genuine"])
             for glob, names in (("", ["a", "b_more"]), ("b*", ["b_more"]), ("a.case*", ["a"]),
                                 ("c", [])):
                 self.assertEqual(judge.matching(["a", "b_more"], glob), names)

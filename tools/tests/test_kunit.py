@@ -4,10 +4,11 @@
 import os
 import tempfile
 import time
+import types
 import unittest
 import unittest.mock
 
-from lib import kunit, packages, ui
+from lib import kunit, packages, tree, ui
 from lib.ui import Fail
 from tests.fake import read, write
 
@@ -23,28 +24,35 @@ class Arguments(unittest.TestCase):
 
     def test_features_that_a_run_must_have(self):
         new, old = (10, 0, 2), (7, 2, 22)
-        for version, qemu, mte, extra, want in (
-                ("6.12.117", new, True, [], ["MTE"]),
-                ("7.3.4", new, True, [], ["MTE", "MOPS"]),
-                ("7.3.4", old, True, [], []),
-                ("7.3.4", new, False, [], ["MOPS"]),
-                ("7.3.4", new, True, ["--kernel_args=x arm64.nomops"], ["MTE"]),
-                ("7.3.4", new, True, ["--kernel_args", "arm64.nomte"], ["MOPS"]),
-                ("7.3.4", new, True, ["--kernel_args=sea_deaths=1"],
+        for version, qemu, machine, extra, want in (
+                ("6.12.117", new, kunit.MTE, [], ["MTE"]),
+                ("7.3.4", new, kunit.MTE, [], ["MTE", "MOPS"]),
+                ("7.3.4", old, kunit.MTE, [], []),
+                ("7.3.4", new, kunit.PLAIN, [], ["MOPS"]),
+                ("7.3.4", new, kunit.MTE, ["--kernel_args=x arm64.nomops"], ["MTE"]),
+                ("7.3.4", new, kunit.MTE, ["--kernel_args", "arm64.nomte"], ["MOPS"]),
+                ("7.3.4", new, kunit.MTE, ["--kernel_args=sea_deaths=1"],
                  ["MTE", "MOPS", "DEATHS"]),
-                ("7.3.4", new, True, ["--kernel_args=kasan.mode=async"],
+                ("7.3.4", new, kunit.MTE, ["--kernel_args=kasan.mode=async"],
                  ["MTE", "MOPS", "KASAN_ASYNC"]),
-                ("7.3.4", new, True, ["--qemu_args", "-cpu cortex-a57"], [])):
-            self.assertEqual(kunit.must_have(version, qemu, mte, extra), want, (version, extra))
+                ("6.12.117", old, kunit.RIG, [], ["RIG"]),
+                ("7.3.4", new, kunit.RIG, [], ["RIG", "MOPS"]),
+                ("7.3.4", new, kunit.RIG, ["--qemu_config=x"], []),
+                ("7.3.4", new, kunit.MTE, ["--qemu_args", "-cpu cortex-a57"], [])):
+            self.assertEqual(kunit.must_have(version, qemu, machine, extra), want,
+                             (version, extra))
 
     def test_features_that_a_run_must_lack(self):
-        for mte, extra, want in (
-                (True, [], []),
-                (False, [], ["MTE"]),
-                (False, ["--qemu_config=x"], []),
-                (True, ["--kernel_args=arm64.nomops", "--kernel_args=kasan.mode=async"], ["MOPS"]),
-                (True, ["--kernel_args=kasan=off arm64.nomte"], ["MTE", "KASAN_TAGS"])):
-            self.assertEqual(kunit.must_lack(mte, extra), want, extra)
+        for machine, extra, want in (
+                (kunit.MTE, [], ["RIG"]),
+                (kunit.PLAIN, [], ["MTE", "RIG"]),
+                (kunit.RIG, [], ["MTE"]),
+                (kunit.PLAIN, ["--qemu_config=x"], []),
+                (kunit.MTE, ["--kernel_args=arm64.nomops", "--kernel_args=kasan.mode=async"],
+                 ["MOPS", "RIG"]),
+                (kunit.MTE, ["--kernel_args=kasan=off arm64.nomte"],
+                 ["MTE", "KASAN_TAGS", "RIG"])):
+            self.assertEqual(kunit.must_lack(machine, extra), want, extra)
 
     def test_compiler(self):
         for have, want, fits in (("12.2.0", "8.1.0", True), ("7.5.0", "8.1.0", False),
@@ -60,8 +68,24 @@ class Arguments(unittest.TestCase):
                         kunit.check_compiler(top)
 
     def test_qemu_configuration(self):
-        with open(kunit.MTE_CONFIG, encoding="utf-8") as f:
-            self.assertIn("mte=on", f.read())
+        self.assertIn("mte=on", read(tree.REPO, kunit.MTE.qemu))
+        self.assertIn("ras=on", read(tree.REPO, kunit.RIG.qemu))
+
+    def test_machines(self):
+        prepared = types.SimpleNamespace(top="/b/6.12/linux", home="/b/6.12")
+        for machine, build, config, qemu in (
+                (kunit.MTE, "/b/6.12/kunit", "", kunit.MTE.qemu),
+                (kunit.PLAIN, "/b/6.12/kunit", "", None),
+                (kunit.RIG, "/b/6.12/rig", "kunit/rig", kunit.RIG.qemu)):
+            common = kunit.command(prepared, machine)[1]
+            self.assertIn(f"--build_dir={build}", common)
+            self.assertIn(f"--kunitconfig={os.path.join(tree.REPO, config)}", common)
+            self.assertEqual([o for o in common if o.startswith("--qemu_config")],
+                             [f"--qemu_config={tree.REPO}/{qemu}"] if qemu else [])
+            self.assertTrue(os.path.exists(os.path.join(tree.REPO, config, ".kunitconfig")))
+            self.assertEqual(machine.log(prepared.home), f"{build}/test.log")
+        files = [m.file("/b/6.12", "objects") for m in (kunit.MTE, kunit.PLAIN, kunit.RIG)]
+        self.assertEqual(len(set(files)), 2)
 
 
 class Build(unittest.TestCase):

@@ -9,7 +9,7 @@ import unittest.mock
 from lib import mutate, tree
 from lib.ui import Fail
 from tests.fake import Case, lines, read, snapshot, write
-from tests.test_judge import GOOD
+from tests.test_judge import GOOD, SELFTEST
 
 PATCH = """\
 --- a/lib/ours.c
@@ -36,6 +36,9 @@ class Files(Mutations):
                                       "Equivalent: nobody looks\n"))
         self.assertEqual((m.name, m.description, m.kernel, m.boot, m.equivalent),
                          ("x", "what is wrong", "7.3", "arm64.nomops nokaslr", "nobody looks"))
+        m = mutate.read(self.add("z", "what is wrong\nSelftests: callers:cow processes\n"))
+        self.assertEqual(m.selftests, "callers:cow processes")
+        self.assertIn("(callers:cow processes)", str(m))
         m = mutate.read(self.add("y", "what is wrong\n"))
         self.assertEqual((m.kernel, m.boot, m.equivalent), ("", "", ""))
 
@@ -245,6 +248,29 @@ class Boot(Mutations):
         self.boot("print(sys.argv)\n", boot="arm64.nomops")
         for text in ("'exec'", "--kernel_args=arm64.nomops", "--filter=speed>slow", "--timeout=5"):
             self.assertIn(text, self.log)
+
+
+    def test_selftests(self):
+        prepared = self.prepare()
+        write(prepared.home, "rig/.config", "")
+        m = mutate.Mutation("m", "m.patch", "wrong", selftests="processes callers:fork")
+        self.assertEqual(mutate.build_dir(prepared, m), os.path.join(prepared.home, "rig"))
+        commands, boot = [], ["[    0.000000] Booting Linux on physical CPU 0"]
+
+        def command(binary, build, initrd, words, arguments):
+            commands.append((build, words, arguments))
+            self.assertTrue(initrd.endswith("selftests/initramfs.cpio"))
+
+        with unittest.mock.patch.multiple(mutate.selftests, command=command,
+                                          boot=lambda *_: (boot + log, False)):
+            for log, want in ((SELFTEST, ""), (SELFTEST[:-1], "failed: the machine ended before"),
+                              ([*SELFTEST[:9], "Kernel panic - not syncing: x"], "panic: x")):
+                self.assertRegex(mutate.boot_selftests(prepared, "qemu", m, 5), f"^{want}")
+            boot = []
+            with self.assertRaisesRegex(Fail, "QEMU did not boot it; see .*m.log"):
+                mutate.boot_selftests(prepared, "qemu", m, 5)
+        self.assertEqual(commands[0], (os.path.join(prepared.home, "rig"),
+                                       ["processes", "callers:fork"], ""))
 
 
 class Command(Mutations):

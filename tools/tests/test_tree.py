@@ -11,6 +11,39 @@ from lib.overlay import Overlay
 from tests.fake import Case, lines, read, snapshot, write
 
 
+class Worktrees(Case):
+    def test_base_with_some_files(self):
+        self.patch("mm/memory.c", lines(1, 60), lines(1, 60, l10="ours"))
+        self.patch("lib/old.c", "int old;\n", "int changed;\n")
+        prepared = self.prepare()
+        names = ["lib/ours.sh", "lib/old.c"]
+        commit = prepared.base_with("some", names)
+        path = prepared.worktree("some-linux", commit)
+        self.assertEqual(read(path, "lib/old.c"), "int changed;\n")
+        self.assertEqual(read(path, "mm/memory.c"), lines(1, 60))
+        self.assertTrue(os.access(os.path.join(path, "lib/ours.sh"), os.X_OK))
+        self.assertFalse(os.path.exists(os.path.join(path, "lib/ours.c")))
+
+        before = snapshot(path)     # once more: nothing is written
+        self.assertEqual(prepared.base_with("some", names), commit)
+        prepared.worktree("some-linux", commit)
+        self.assertEqual(snapshot(path), before)
+
+        write(prepared.top, "lib/old.c", "int edited;\n")
+        self.assertNotEqual(prepared.base_with("some", names), commit)
+        path = prepared.worktree("some-linux", prepared.base_with("some", names))
+        after = snapshot(path)
+        self.assertEqual({n for n in after if before.get(n) != after[n]}, {"lib/old.c"})
+        self.assertEqual(prepared.edits(), ["lib/old.c"])
+
+    def test_removed_worktree(self):
+        prepared = self.prepare()
+        path = prepared.worktree("base", prepared.base)
+        subprocess.run(["rm", "-rf", path], check=True)
+        self.assertEqual(prepared.worktree("base", prepared.base), path)
+        self.assertEqual(read(path, "lib/old.c"), "int old;\n")
+
+
 class Prepare(Case):
     def test_second_time_changes_nothing(self):
         prepared = self.prepare()

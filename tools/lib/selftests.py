@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""User space's tests on the machine for genuine memory errors.
+
+Static programs of tools/testing/selftests/arm64/copy_mc in an initramfs, with an init that
+runs those which the kernel's command line names and powers off.
+"""
+
+import argparse
+import contextlib
+import fnmatch
+import functools
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import types
+
+from lib import judge, kunit, packages, tree, ui
+from lib.ui import Fail
+
+DIR = "tools/testing/selftests/arm64/copy_mc"
+
+# Not among all programs: it takes as long as one wants.
+ENDURANCE = "endurance"
+ABORTS = 10000
+
+# The kernel gives no more words to init: CONFIG_INIT_ENV_ARG_LIMIT, less its name.
+MAX_WORDS = 31
+
+# Kernel messages have time stamps, see judge.unsplit(); and as an oops is the end of a
+# good run, it is the end of the boot.
+ARGUMENTS = "printk.time=1 oops=panic kunit.enable=0"
+
+# Kernel and user space of the rig have pages of this size.
+PAGE = 4096
+FILE = 16 * PAGE
+
+# -- what is booted ----------------------------------------------------------------------
+
+
+class Programs:
+    """The test programs of a prepared tree, built."""
+
+    def __init__(self, prepared, jobs):
+        ui.step("selftests")
+        self.source = os.path.join(prepared.top, DIR)
+        self.out = os.path.join(prepared.home, "selftests")
+        if not os.path.isdir(self.source):
+            raise Fail(f"{self.source}: no such directory; this overlay has no selftests")
+        os.makedirs(self.out, exist_ok=True)
+        log = self.out + ".log"
+        cmd = ["make", "-s", "-C", self.source, f"OUTPUT={self.out}", "ARCH=arm64",
+               f"CROSS_COMPILE={kunit.CROSS}", f"-j{jobs}"]
+        self._make(cmd, log)
+        # The format is COLLECTION:NAME.
+        self.names = [l.rpartition(":")[2] for l in self._make([*cmd, "emit_tests"], log)]
+        for name in (*self.names, "init"):
+            if not os.path.exists(os.path.join(self.out, name)):
+                raise Fail(f"{self.source}: make leaves no {name} in {self.out}")
+        if not self.names:
+            raise Fail(f"{self.source}: its Makefile names no test")
+        ui.note(f"{len(self.names)} programs in {self.out}")
+
+    @staticmethod
+    def _make(cmd, log):
+        with open(log, "w", encoding="utf-8") as out, \
+                kunit.process(cmd, stdout=out, stderr=subprocess.STDOUT) as p:
+            p.wait()
+        with open(log, encoding="utf-8", errors="replace") as f:
+            lines = f.read().splitlines()
+        if p.returncode:
+            first = next((l for l in lines if re.search(r"error:|\*\*\*", l)), "no output")
+            raise Fail(f"the selftests do not build: {first.strip()} (see {log})")
+        return lines
+
+    def words(self, asked):
+        """What init is to run: PROGRAM or PROGRAM:TEST; all programs if nothing is asked for."""
+        for word in asked:
+            name, colon, test = word.partition(":")
+            if name not in self.names:
+                raise Fail(f"{word}: no such program; there are: {', '.join(self.names)}")
+            if colon and not test or not re.fullmatch(r"[\w:]+", word):
+                raise Fail(f"{word}: is not PROGRAM or PROGRAM:TEST")
+        if len(asked) > MAX_WORDS:
+            raise Fail(f"{len(asked)} programs and tests: the kernel passes {MAX_WORDS} at most")
+        return list(asked) or [n for n in self.names if n != ENDURANCE]
+
+    def scenarios(self, globs=()):
+        """PROGRAM:TEST of each test in the sources, or of those that match."""
+        found = []
+        for name in self.names:
+            path = os.path.join(self.source, name + ".c")
+            if name == ENDURANCE or not os.path.exists(path):
+                continue
+            with open(path, encoding="utf-8") as f:
+                found += [f"{name}:{test}" for test in tests(f.read())]
+        for g in globs:
+            if not any(_matches(s, g) for s in found):
+                raise Fail(f"{g}: no such scenario; see --list")
+        return [s for s in found if not globs or any(_matches(s, g) for g in globs)]
+
+
+def tests(text):
+    """The names of the tests in a source."""
+    found = []
+    for m in re.finditer(r"^TEST(_F)?(?:_SIGNAL|_TIMEOUT)?\(([^)]*)\)", text, re.M):
+        words = [w.strip() for w in m[2].split(",")]
+        name = words[1 if m[1] else 0]
+        if name not in found:
+            found.append(name)
+    return found
+
+
+def _matches(scenario, pattern):
+    return (fnmatch.fnmatchcase(scenario, pattern) or
+            fnmatch.fnmatchcase(scenario.partition(":")[0], pattern))
+
+
+def _file_bytes():
+    """The content of the file on the disk, as the tests' page_byte() has it."""
+    return bytes((i // PAGE * 7 + i) & 0xff for i in range(FILE))
+
+
+def disk_image(path):
+    """An ext2 file system of 1 MiB with one file; pages as blocks, or DAX refuses it."""
+    top = path + ".d"
+    os.makedirs(top, exist_ok=True)
+    with open(os.path.join(top, "file"), "wb") as f:
+        f.write(_file_bytes())
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    uuid = "c0941e5a-0000-4000-8000-000000000000"
+    _e2fs("mke2fs", "-q", "-F", "-t", "ext2", "-b", str(PAGE), "-m", "0", "-N", "16", "-U", uuid,
+          "-E", f"hash_seed={uuid},root_owner=0:0", "-d", top, path, "1M")
+    # The file's times and owner are the host's so far.
+    for field in ("atime", "ctime", "mtime"):
+        _e2fs("debugfs", "-w", "-R", f"set_inode_field file {field} @1", path)
+    for field in ("uid", "gid"):
+        _e2fs("debugfs", "-w", "-R", f"set_inode_field file {field} 0", path)
+
+
+def _e2fs(name, *args):
+    p = subprocess.run([f"/sbin/{name}", *args], check=False, capture_output=True, text=True,
+                       env={**os.environ, "LC_ALL": "C", "E2FSPROGS_FAKE_TIME": "1"})
+    if p.returncode:
+        raise Fail(f"{name}: {(p.stderr.splitlines() or ['failed'])[-1]}")
+
+
+def initramfs_path(prepared):
+    return os.path.join(prepared.home, "selftests", "initramfs.cpio")
+
+
+def initramfs(programs, build):
+    """Packs the programs; build is a kernel's build directory, which has the packer."""
+    packer = os.path.join(build, "usr/gen_init_cpio")
+    if not os.path.exists(packer):
+        raise Fail(f"{packer}: missing; the kernel's configuration lacks CONFIG_BLK_DEV_INITRD")
+    image = os.path.join(programs.out, "ext2.img")
+    disk_image(image)
+    spec = ["dir /dev 0755 0 0", "nod /dev/console 0600 0 0 c 5 1",
+            f"file /ext2.img {image} 0644 0 0"]
+    spec += [f"file /{n} {os.path.join(programs.out, n)} 0755 0 0"
+             for n in ("init", *programs.names)]
+    listing, path = (os.path.join(programs.out, f"initramfs.{e}") for e in ("list", "cpio"))
+    with open(listing, "w", encoding="utf-8") as f:
+        f.writelines(line + "\n" for line in spec)
+    with open(path, "wb") as out:
+        # The kernel looks there for ACPI tables, and then goes on to the next archive.
+        options = rig().extra_qemu_params
+        with open(options[options.index("-initrd") + 1], "rb") as f:
+            out.write(f.read())
+        out.flush()
+        p = subprocess.run([packer, "-t", "0", listing], check=False, stdout=out,
+                           stderr=subprocess.PIPE, text=True)
+    if p.returncode:
+        raise Fail(f"gen_init_cpio: {(p.stderr.splitlines() or ['failed'])[0]}")
+    return path
+
+
+# -- the boot ----------------------------------------------------------------------------
+
+
+@functools.lru_cache
+def machine(path):
+    """QEMU_ARCH of a file for kunit.py's --qemu_config."""
+    # It imports from the package that kunit.py is; this stands in for it.
+    names = {"rig_kunit": {"__path__": []}, "rig_kunit.qemu_configs": {"__path__": []},
+             "rig_kunit.qemu_config": {"QemuArchParams": types.SimpleNamespace}}
+    for name, content in names.items():
+        sys.modules[name] = types.ModuleType(name)
+        vars(sys.modules[name]).update(content)
+    try:
+        spec = importlib.util.spec_from_file_location("rig_kunit.qemu_configs.machine", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        for name in names:
+            del sys.modules[name]
+    return module.QEMU_ARCH
+
+
+def rig():
+    return machine(os.path.join(tree.REPO, kunit.RIG.qemu))
+
+
+def command(binary, build, initrd, words, arguments=""):
+    """QEMU's command line."""
+    arch = rig()
+    options = list(arch.extra_qemu_params)
+    options[options.index("-initrd") + 1] = initrd
+    line = " ".join(filter(None, (arch.kernel_command_line, ARGUMENTS, arguments, "--", *words)))
+    return [binary, "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
+            "-kernel", os.path.join(build, arch.kernel_path), "-append", line, *options]
+
+
+def boot(cmd, log, timeout, seen=None):
+    """Boots; gives the console's lines, which go to the file log as well, and whether it hung.
+
+    seen: called with each line.
+    """
+    lines, hung = [], threading.Event()
+    with kunit.process(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                       errors="backslashreplace") as p:
+        def give_up():
+            hung.set()
+            p.kill()
+
+        timer = threading.Timer(timeout, give_up)
+        timer.start()
+        try:
+            with open(log, "w", encoding="utf-8") as out:
+                for line in judge.unsplit(p.stdout):
+                    out.write(line + "\n")
+                    lines.append(line)
+                    if seen:
+                        seen(line)
+            p.wait()
+        finally:
+            timer.cancel()
+    return lines, hung.is_set()
+
+
+def run(args, asked=(), arguments=""):
+    """Builds and boots the rig with these programs; gives a kunit.Run."""
+    with kunit.prepare(args, kunit.RIG, packages.SELFTESTS) as result:
+        programs = Programs(result.tree, args.jobs)
+        result.expected = programs.words(asked)
+        kunit.build(args, result)
+        build = os.path.dirname(result.log)
+        initrd = initramfs(programs, build)
+        result.log = os.path.join(result.tree.home, "selftests", "boot.log")
+        _boot_and_judge(args, build, initrd, arguments, result)
+    result.times["all"] = time.monotonic() - result.started
+    return result
+
+
+def endurance(args, seed, aborts):
+    """One boot with this many aborts; the seed says in which order what happens."""
+    ui.note(f"{aborts} aborts, seed {seed}")
+    # The kernel puts what it does not know into init's environment, and so the program's.
+    args = argparse.Namespace(**{**vars(args), "timeout": args.timeout + aborts // 4})
+    return run(args, [ENDURANCE], f"{ENDURANCE}={seed},{aborts}")
+
+
+def _boot_and_judge(args, build, initrd, arguments, result):
+    ui.step("boot and programs")
+    start = time.monotonic()
+    watch = judge.SelftestLog(result.expected)
+
+    def seen(line):
+        if suite := watch.feed(line):
+            kunit.say_suite(suite)
+
+    lines, hung = boot(command(result.binary, build, initrd, result.expected, arguments),
+                       result.log, args.timeout, seen)
+    result.times["boot"] = time.monotonic() - start
+    result.verdict = verdict(lines, os.path.join(build, ".config"), result.expected, hung,
+                             args.timeout)
+    if watch.exit is None:
+        ui.note("the last lines of the console:")
+        for line in lines[-15:]:
+            ui.note("  " + line)
+    if getattr(args, "json", None):
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump(as_json(result), f, indent=4)
+            f.write("\n")
+
+
+def verdict(lines, config, words, hung, timeout):
+    """The judgement on one boot."""
+    log = judge.SelftestLog(words)
+    with open(config, encoding="utf-8") as f:
+        v = judge.judge(lines, f.read(), words, ["RIG"], log=log)
+    if hung:
+        v.problems.insert(0, f"the machine hung: not done after {timeout} s; see its last lines "
+                             "above, or give it longer with --timeout")
+    elif log.exit is None:
+        v.problems.append("the machine ended before init did")
+    elif log.exit and not v.problems:
+        v.problems.append(f"init counted {log.exit} failures")
+    return v
+
+
+def as_json(result):
+    return {"kernel": result.version, "qemu": ".".join(map(str, result.qemu)), "log": result.log,
+            "programs": [{"name": s.name,
+                          "tests": [{"name": r.name, "status": r.status, "reason": r.reason}
+                                    for r in s.results]} for s in result.verdict.suites],
+            **result.verdict.as_json()}
