@@ -140,6 +140,54 @@ void copy_init_to_trap(struct kunit *test, struct copy *c)
 }
 
 /**
+ * copy_init_both() - make a source, or a destination, that aborts in either way
+ * @test: the test it lives as long as
+ * @c: the copy, from copy_init()
+ * @to_trap: it is the destination
+ *
+ * Its last page is what aborts, simulated to begin with; sea_edge_switch() has the abort
+ * be genuine. May sleep. Where that is impossible the test ends.
+ */
+void copy_init_both(struct kunit *test, struct copy *c, bool to_trap)
+{
+	bool user = to_trap ? c->r->to_user : c->r->from_user;
+	enum sea_edge_kind kind = SEA_EDGE_KERNEL;
+
+	if (c->r->pages)
+		kind = SEA_EDGE_LINEAR;
+	else if (user)
+		kind = SEA_EDGE_USER;
+	sea_edge_init(test, &c->edge, &c->si, kind, c->r->pages ? PAGE_SIZE : AREA);
+	sea_edge_write(test, &c->edge, c->pattern);
+	c->to_trap = to_trap;
+}
+
+/**
+ * copy_armed() - call the routine with its abort armed
+ * @c: the copy
+ * @to: destination
+ * @from: source
+ *
+ * What is in registers then depends on its arguments only. May sleep.
+ *
+ * Return: what the routine returns.
+ */
+unsigned long copy_armed(struct copy *c, u8 *to, const u8 *from)
+{
+	unsigned long left;
+
+	sea_inject_arm(&c->si);
+	if (c->irqs_off)
+		local_irq_disable();
+	sea_clear_registers();
+	left = c->r->copy(to, from, c->len);
+	if (c->irqs_off)
+		local_irq_enable();
+	sea_inject_disarm(&c->si);
+	return left;
+}
+
+/**
  * copy_run() - run the copy with its abort armed
  * @test: the test
  * @c: the copy
@@ -161,14 +209,7 @@ unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *source)
 	if (elsewhere)
 		KUNIT_ASSERT_EQ(test, copy_to_user(to, seen, size), 0);
 
-	sea_inject_arm(&c->si);
-	if (c->irqs_off)
-		local_irq_disable();
-	left = c->r->copy(copy_to(c), source + c->offset, c->len);
-	if (c->irqs_off)
-		local_irq_enable();
-	sea_inject_disarm(&c->si);
-
+	left = copy_armed(c, copy_to(c), source + c->offset);
 	if (elsewhere)
 		KUNIT_ASSERT_EQ(test, copy_from_user(seen, to, size), 0);
 	return left;

@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 
+#include "sea_edge.h"
 #include "sea_inject.h"
 
 struct kunit;
@@ -57,6 +58,7 @@ struct copy_routine {
  * @offset: of its source, from the start of the source memory, in bytes
  * @to_align: offset of its destination from a page boundary, in bytes
  * @si: the abort
+ * @edge: the memory that traps, of copy_init_both()
  * @irqs_off: with interrupts disabled
  * @to_trap: it is the destination that traps
  * @pattern: what the source memory holds, AREA bytes
@@ -69,6 +71,7 @@ struct copy {
 	unsigned int nr;
 	size_t len, offset, to_align;
 	struct sea_inject si;
+	struct sea_edge edge;
 	bool irqs_off;
 	bool to_trap;
 	u8 *pattern;
@@ -81,8 +84,10 @@ struct copy *copy_init(struct kunit *test);
 void copy_init_trap(struct kunit *test, struct copy *c);
 void copy_init_edge(struct kunit *test, struct copy *c);
 void copy_init_to_trap(struct kunit *test, struct copy *c);
+void copy_init_both(struct kunit *test, struct copy *c, bool to_trap);
 
 bool next_copy(struct copy *c);
+unsigned long copy_armed(struct copy *c, u8 *to, const u8 *from);
 unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *source);
 const char *copy_wrong(struct copy *c, unsigned long left, size_t bad);
 void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,

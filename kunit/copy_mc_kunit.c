@@ -189,10 +189,9 @@ static bool copy_retries(const struct copy_routine *r)
 	return r->retries || (r->to_user && has_mops());
 }
 
-/* The source is poisoned as @c says, from offset @p of the copy on or right there. */
-static bool poisoned_copy(struct kunit *test, struct copy *c, size_t p)
+/* What is wrong with a copy whose source is poisoned from its byte @p on, or right there? */
+static const char *poisoned_wrong(struct copy *c, unsigned long left, size_t p)
 {
-	unsigned long left = copy_run(test, c, (u8 *)c->si.trap);
 	const char *why = copy_wrong(c, left, c->len - p);
 
 	if (!why && (!c->si.fixed || c->si.died || c->si.retried))
@@ -204,6 +203,14 @@ static bool poisoned_copy(struct kunit *test, struct copy *c, size_t p)
 	if (!why && !c->r->error &&
 	    left != copy_model_left(c->r, c->len, c->offset % 16, p))
 		why = "not what the model says";
+	return why;
+}
+
+static bool poisoned_copy(struct kunit *test, struct copy *c, size_t p)
+{
+	unsigned long left = copy_run(test, c, (u8 *)c->si.trap);
+	const char *why = poisoned_wrong(c, left, p);
+
 	if (why)
 		copy_fail(test, c, left, why);
 	return !why;
@@ -468,15 +475,10 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 static unsigned long approach_run(struct kunit *test, const struct approach *a)
 {
 	struct copy *c = a->c;
-	unsigned long left;
 
 	if (a->traps != UNMAPPED)
 		return copy_run(test, c, a->traps == SOURCE ? (u8 *)c->si.trap : c->from);
-
-	sea_inject_arm(&c->si);
-	left = c->r->copy(copy_to(c), (u8 *)c->si.trap + c->offset, c->len);
-	sea_inject_disarm(&c->si);
-	return left;
+	return copy_armed(c, copy_to(c), (u8 *)c->si.trap + c->offset);
 }
 
 static bool entry_abort(struct kunit *test, const struct approach *a,
@@ -677,11 +679,7 @@ static void copy_two_tasks(struct kunit *test)
 static void expect_death(struct kunit *test, struct copy *c, const u8 *to,
 			 const u8 *from)
 {
-	unsigned long left;
-
-	sea_inject_arm(&c->si);
-	left = c->r->copy((void *)to, from, c->len);
-	sea_inject_disarm(&c->si);
+	unsigned long left = copy_armed(c, (u8 *)to, from);
 
 	if (!c->si.died || c->si.fixed ||
 	    memcmp(&c->si.before, &c->si.after, sizeof(c->si.before)))
@@ -772,12 +770,214 @@ static void copy_to_user_retry(struct kunit *test)
 	c->si.poison[0] = (struct sea_poison){ 0, 1 };
 	c->si.nth = 2;
 	for (c->len = 16; c->len <= 128; c->len *= 2) {
-		sea_inject_arm(&c->si);
-		left = c->r->copy(copy_to(c), (u8 *)c->si.trap, c->len);
-		sea_inject_disarm(&c->si);
+		left = copy_armed(c, copy_to(c), (u8 *)c->si.trap);
 		if (left != c->len || c->si.matches != 2 || c->si.fixed != 1)
 			copy_fail(test, c, left, "retry not fixed up");
 	}
+}
+
+/* A copy, and the same once more with a genuine abort */
+struct both {
+	struct copy *c;
+	struct sea_inject simulated;	/* its record of the first */
+	unsigned long left;
+	u8 *bytes;			/* where that went to, and what else there was */
+	const char *(*wrong)(struct copy *c, unsigned long left, size_t p);
+	bool few;			/* alignments and loads */
+};
+
+static struct both *both_init(struct kunit *test, bool to_trap)
+{
+	struct both *b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	b->bytes = kunit_kzalloc(test, AREA, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, b->bytes);
+	b->wrong = poisoned_wrong;
+	b->c = copy_init(test);
+	copy_init_both(test, b->c, to_trap);
+	b->few = b->c->r->wrapper;
+	return b;
+}
+
+/* Is the second what the first was? */
+static const char *both_wrong(struct kunit *test, struct both *b, bool genuine,
+			      unsigned long left, const u8 *bytes, size_t n)
+{
+	if (!genuine) {
+		b->simulated = b->c->si;
+		b->left = left;
+		memcpy(b->bytes, bytes, n);
+		return NULL;
+	}
+	if (b->left != left || memcmp(b->bytes, bytes, n))
+		return "result other than with a simulated abort";
+	if (!sea_same(test, &b->simulated, &b->c->si))
+		return "abort other than the simulated one";
+	return NULL;
+}
+
+/* The source aborts from its byte @p on. */
+static bool both_from(struct kunit *test, struct both *b, size_t p)
+{
+	struct copy *c = b->c;
+	unsigned int genuine;
+
+	c->offset = c->si.mapped - p;
+	for (genuine = 0; genuine < 2; genuine++) {
+		unsigned long left;
+		const char *why;
+
+		sea_edge_switch(test, &c->edge, genuine);
+		left = copy_run(test, c, (u8 *)c->si.trap);
+		why = b->wrong(c, left, p);
+		if (!why)
+			why = both_wrong(test, b, genuine, left, copy_seen(c),
+					 c->len + 2 * REDZONE);
+		if (why) {
+			kunit_err(test, "%s\n", genuine ? "genuine" : "simulated");
+			copy_fail(test, c, left, why);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Of long copies not every load is tried. */
+static size_t both_step(const struct both *b, size_t p)
+{
+	const struct copy *c = b->c;
+
+	if (c->r->pages)
+		return c->len;
+	if (b->few)
+		return 208;
+	return c->r->len || p < 80 || c->len - p < 300 ? 16 : 208;
+}
+
+/*
+ * With its whole page dead, the first byte that aborts is on a page boundary: which one
+ * that is of the source follows from the alignment of that, modulo 16.
+ */
+static void both_copies(struct kunit *test, struct both *b)
+{
+	struct copy *c = b->c;
+	unsigned int pairs = 0;
+	size_t p;
+
+	while (next_copy(c)) {
+		if (b->few && (c->to_align || c->offset % 5))
+			continue;
+		for (p = -c->offset % 16; p < c->len; p += both_step(b, p)) {
+			/* The page ends as well. */
+			if (c->len - p > PAGE_SIZE)
+				continue;
+			if (!both_from(test, b, p))
+				return;
+			pairs++;
+		}
+	}
+	KUNIT_EXPECT_NE(test, pairs, 0);
+	kunit_info(test, "%s: %u pairs of aborts, last %#lx %#lx\n", c->r->name, pairs,
+		   b->simulated.esr, c->si.esr);
+}
+
+static void both_poisoned(struct kunit *test)
+{
+	both_copies(test, both_init(test, false));
+}
+
+static void both_poisoned_irqs_off(struct kunit *test)
+{
+	struct both *b = both_init(test, false);
+	struct copy *c = b->c;
+
+	c->si.claim = -EINPROGRESS;
+	c->irqs_off = !c->r->from_user && !c->r->to_user;
+	c->len = c->r->len ?: 300;
+	both_from(test, b, c->r->pages ? 0 : c->len / 2);
+}
+
+/* The DIMM was then revived, or the access simulated: the rest of the copy is done. */
+static const char *death_wrong(struct copy *c, unsigned long left, size_t p)
+{
+	if (!c->si.died || c->si.fixed ||
+	    memcmp(&c->si.before, &c->si.after, sizeof(c->si.before)))
+		return "would have lived";
+	return copy_wrong(c, left, 0);
+}
+
+static void both_unclaimed(struct kunit *test)
+{
+	struct both *b = both_init(test, false);
+
+	b->wrong = death_wrong;
+	b->few = true;		/* The DIMM dies for each. */
+	b->c->si.claim = -ENOENT;
+	both_copies(test, b);
+}
+
+/* What is wrong with a copy whose destination, in @bytes, aborts from its byte @p on? */
+static const char *store_wrong(struct copy *c, unsigned long left, size_t p, const u8 *bytes)
+{
+	size_t start = c->si.mapped - p;
+	size_t end = c->r->to_user ? c->si.mapped : start + c->len;
+
+	if (!(c->si.esr & ESR_ELx_WNR))
+		return "no store";
+	if (!c->r->to_user && (!c->si.died || c->si.fixed || c->si.claims || left))
+		return "would have lived";
+	if (c->r->to_user && (!c->si.fixed || c->si.died || c->si.claims != c->si.fixed ||
+			      left < c->len - p || left > c->len))
+		return "not fixed up";
+	/* It may have stored more than it counts, but nothing where the store aborts. */
+	if (memcmp(bytes + start, c->pattern, c->len - left))
+		return "wrong bytes copied";
+	if (memchr_inv(bytes, 0, start) || memchr_inv(bytes + end, 0, c->si.size - end))
+		return "something else changed";
+	return NULL;
+}
+
+static bool both_to(struct kunit *test, struct both *b, size_t p, u8 *bytes)
+{
+	struct copy *c = b->c;
+	unsigned int genuine;
+
+	for (genuine = 0; genuine < 2; genuine++) {
+		unsigned long left;
+		const char *why;
+
+		memset(bytes, 0, c->si.size);
+		sea_edge_switch(test, &c->edge, genuine);
+		sea_edge_write(test, &c->edge, bytes);
+		left = copy_armed(c, (u8 *)sea_edge(&c->edge) - p, c->from);
+		sea_edge_read(test, &c->edge, bytes);
+		why = store_wrong(c, left, p, bytes);
+		/* Of a store across the boundary some CPUs do the first part. */
+		if (!why)
+			why = both_wrong(test, b, genuine, left, bytes + c->si.mapped, PAGE_SIZE);
+		if (why) {
+			kunit_err(test, "%s\n", genuine ? "genuine" : "simulated");
+			copy_fail(test, c, left, why);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* A dead DIMM aborts stores as well, which few machines do. */
+static void both_store(struct kunit *test)
+{
+	struct both *b = both_init(test, true);
+	u8 *bytes = kunit_kzalloc(test, AREA, GFP_KERNEL);
+	size_t p;
+
+	KUNIT_ASSERT_NOT_NULL(test, bytes);
+	b->c->len = b->c->r->len ?: 300;
+	/* copy_page() knows by the destination where a page ends. */
+	for (p = 0; p < b->c->len; p += b->c->r->len ?: 7)
+		if (!both_to(test, b, p, bytes))
+			return;
 }
 
 #define SLOW	{ .speed = KUNIT_SPEED_SLOW }
@@ -864,6 +1064,29 @@ static struct kunit_case not_mc_cases[] = {
 	{}
 };
 
+/* These need the rig. */
+static struct kunit_case genuine_cases[] = {
+	KUNIT_CASE_PARAM(both_poisoned, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(both_poisoned, of_pages_gen_params),
+	KUNIT_CASE_PARAM(both_poisoned, to_users_gen_params),
+	KUNIT_CASE_PARAM(both_poisoned, from_users_gen_params),
+	KUNIT_CASE_PARAM(both_poisoned, get_users_gen_params),
+	KUNIT_CASE_PARAM(both_poisoned_irqs_off, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(both_poisoned_irqs_off, of_pages_gen_params),
+	KUNIT_CASE_PARAM(both_unclaimed, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(both_unclaimed, of_pages_gen_params),
+	KUNIT_CASE_PARAM(both_unclaimed, to_users_gen_params),
+	KUNIT_CASE_PARAM(both_unclaimed, from_users_gen_params),
+	KUNIT_CASE_PARAM(both_unclaimed, get_users_gen_params),
+	KUNIT_CASE_PARAM(both_unclaimed, not_mc_gen_params),
+	KUNIT_CASE_PARAM(both_store, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(both_store, of_pages_gen_params),
+	KUNIT_CASE_PARAM(both_store, to_users_gen_params),
+	KUNIT_CASE_PARAM(both_store, from_users_gen_params),
+	KUNIT_CASE_PARAM(both_store, not_mc_gen_params),
+	{}
+};
+
 static struct kunit_suite in_kernel_suite = {
 	.name = "copy_mc_in_kernel",
 	.test_cases = in_kernel_cases,
@@ -894,5 +1117,10 @@ static struct kunit_suite not_mc_suite = {
 	.test_cases = not_mc_cases,
 };
 
+static struct kunit_suite genuine_suite = {
+	.name = "copy_mc_genuine",
+	.test_cases = genuine_cases,
+};
+
 kunit_test_suites(&in_kernel_suite, &pages_suite, &to_user_suite,
-		  &from_user_suite, &get_user_suite, &not_mc_suite);
+		  &from_user_suite, &get_user_suite, &not_mc_suite, &genuine_suite);

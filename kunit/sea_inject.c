@@ -294,6 +294,29 @@ static size_t sea_good_bytes(const struct sea_inject *si, unsigned long pc,
 }
 
 /*
+ * Let the kernel handle an abort, and keep the record of it. Returns false if it would
+ * have been fatal, or would come again.
+ */
+static bool sea_handle(struct sea_inject *si, struct pt_regs *regs,
+		       unsigned long esr, unsigned long far)
+{
+	si->esr = esr;
+	si->fault = far;
+	si->before = *regs;
+	do_mem_abort(far, esr, regs);
+	si->after = *regs;
+
+	if (si->died)
+		return false;
+	if (regs->pc == si->before.pc) {
+		si->retried++;
+		return false;
+	}
+	si->fixed++;
+	return true;
+}
+
+/*
  * An access at @addr: if it is one to abort, let the kernel handle the abort.
  * Returns false if the access is to be made good instead.
  */
@@ -314,20 +337,8 @@ static bool sea_abort(struct sea_inject *si, struct pt_regs *regs,
 	esr |= si->fsc;
 	if (si->fnv)
 		esr |= ESR_ELx_FnV;
-	si->esr = esr ^ si->esr_flip;
-	si->fault = si->far ?: max(__untagged_addr(addr), si->trap + si->mapped);
-	si->before = *regs;
-	do_mem_abort(si->fault, si->esr, regs);
-	si->after = *regs;
-
-	if (si->died)
-		return false;
-	if (regs->pc == si->before.pc) {
-		si->retried++;
-		return false;
-	}
-	si->fixed++;
-	return true;
+	return sea_handle(si, regs, esr ^ si->esr_flip,
+			  si->far ?: max(__untagged_addr(addr), si->trap + si->mapped));
 }
 
 static bool load_or_store(struct sea_inject *si, struct pt_regs *regs,
@@ -513,6 +524,22 @@ static bool run_set(struct sea_inject *si, struct pt_regs *regs,
 	return false;
 }
 
+/* An abort of the CPU's own: unless it is fixed up the access is made again. */
+static bool genuine_abort(struct sea_inject *si, struct pt_regs *regs,
+			  unsigned long esr, unsigned long far)
+{
+	if ((esr & ESR_ELx_FSC) != ESR_ELx_FSC_EXTABT)
+		return false;
+
+	si->accesses++;
+	si->matches++;
+	si->busy = true;
+	if (!sea_handle(si, regs, esr, far) && si->revive)
+		si->revive();
+	si->busy = false;
+	return true;
+}
+
 /**
  * sea_inject() - the hook at the entry of do_mem_abort()
  * @far: the fault address
@@ -530,8 +557,11 @@ bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 	u32 insn;
 
 	if (!si || si->busy || user_mode(regs) ||
-	    ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR ||
-	    !esr_fsc_is_translation_fault(esr) ||
+	    ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR)
+		return false;
+	if (si->genuine)
+		return genuine_abort(si, regs, esr, far);
+	if (!esr_fsc_is_translation_fault(esr) ||
 	    __untagged_addr(far) - si->trap >= si->size)
 		return false;
 

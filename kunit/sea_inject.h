@@ -57,6 +57,11 @@ struct sea_poison {
  * @nr_counts: number of its instructions
  * @really_die: if the abort is fatal, have it kill the task
  *
+ * Genuine aborts, which need none of the above but @claim, @on_claim and @really_die.
+ * @genuine: simulate nothing, record the aborts that the task takes, wherever that is
+ * @revive: called after one that would have been fatal, to have the access succeed
+ *	when it is made again
+ *
  * The record.
  * @accesses: number of accesses to the trapping memory
  * @matches: number of those that met the condition, aborted or not
@@ -92,6 +97,8 @@ struct sea_inject {
 	unsigned int *counts;
 	size_t nr_counts;
 	bool really_die;
+	bool genuine;
+	void (*revive)(void);
 
 	unsigned int accesses;
 	unsigned int matches;
@@ -108,6 +115,30 @@ struct sea_inject {
 	/* private: */
 	bool busy;
 };
+
+/*
+ * Clear the registers, so that what the calls before this one left in them is no
+ * difference between two records of the same call.
+ */
+static __always_inline void sea_clear_registers(void)
+{
+	asm volatile("mov x0, xzr\n mov x1, xzr\n mov x2, xzr\n mov x3, xzr\n"
+		     "mov x4, xzr\n mov x5, xzr\n mov x6, xzr\n mov x7, xzr\n"
+		     "mov x8, xzr\n mov x9, xzr\n mov x10, xzr\n mov x11, xzr\n"
+		     "mov x12, xzr\n mov x13, xzr\n mov x14, xzr\n mov x15, xzr\n"
+		     "mov x16, xzr\n mov x17, xzr\n"
+		     : : : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8",
+		     "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",
+		     "memory");
+	asm volatile("mov x19, xzr\n mov x20, xzr\n mov x21, xzr\n mov x22, xzr\n"
+		     "mov x23, xzr\n mov x24, xzr\n mov x25, xzr\n mov x26, xzr\n"
+		     "mov x27, xzr\n mov x28, xzr\n"
+		     : : : "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26",
+		     "x27", "x28");
+	/* With the shadow call stack it points there. */
+	if (!IS_ENABLED(CONFIG_SHADOW_CALL_STACK))
+		asm volatile("mov x18, xzr" : : : "x18");
+}
 
 void sea_inject_arm(struct sea_inject *si);
 void sea_inject_disarm(struct sea_inject *si);

@@ -18,6 +18,7 @@
 #include <asm/word-at-a-time.h>
 
 #include "copy_case.h"
+#include "sea_edge.h"
 #include "sea_inject.h"
 
 /* Memory to access; only its first bytes are, the others must not change. */
@@ -345,7 +346,7 @@ struct access_case {
 	u8 buf[SIZE];
 };
 
-static struct access_case *access_init(struct kunit *test)
+static struct access_case *access_alloc(struct kunit *test)
 {
 	struct access_case *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
 	int i;
@@ -354,14 +355,20 @@ static struct access_case *access_init(struct kunit *test)
 	c->a = test->param_value;
 	if (c->a->exclusive && has_lsui())
 		kunit_skip(test, "needs a kernel without ARM64_LSUI");
+	for (i = 0; i < SIZE; i++)
+		c->pattern[i] = i == STRLEN ? 0 : i + 1;
+	return c;
+}
+
+static struct access_case *access_init(struct kunit *test)
+{
+	struct access_case *c = access_alloc(test);
 
 	if (of_kernel(c->a))
 		KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &c->si, SIZE), 0);
 	else
 		KUNIT_ASSERT_EQ(test, sea_inject_user(test, &c->si, SIZE), 0);
 	c->si.fsc = ESR_ELx_FSC_EXTABT;
-	for (i = 0; i < SIZE; i++)
-		c->pattern[i] = i == STRLEN ? 0 : i + 1;
 	return c;
 }
 
@@ -378,20 +385,26 @@ static u64 access_state(void)
 	return state;
 }
 
-static long access_run(struct kunit *test, struct access_case *c)
+static long access_armed(struct kunit *test, struct access_case *c, unsigned long mem)
 {
 	u64 state = access_state();
 	long ret;
 
-	memcpy(c->si.alias, c->pattern, SIZE);
 	memset(c->buf, FILL, SIZE);
 
 	sea_inject_arm(&c->si);
-	ret = c->a->access((void *)c->si.trap, c->buf, c->a->n);
+	sea_clear_registers();
+	ret = c->a->access((void *)mem, c->buf, c->a->n);
 	sea_inject_disarm(&c->si);
 
 	KUNIT_EXPECT_EQ(test, access_state(), state);
 	return ret;
+}
+
+static long access_run(struct kunit *test, struct access_case *c)
+{
+	memcpy(c->si.alias, c->pattern, SIZE);
+	return access_armed(test, c, c->si.trap);
 }
 
 /* @done bytes were moved, and nothing changed from @end on. */
@@ -510,6 +523,76 @@ static void access_dies(struct kunit *test)
 	expect_death(test, c, 0);
 }
 
+/* The memory around the abort, simulated and genuine */
+#define EDGE_SIZE	(2 * PAGE_SIZE)
+
+struct both {
+	struct sea_inject si;
+	long ret;
+	u8 buf[SIZE];
+	u8 mem[EDGE_SIZE];
+};
+
+/*
+ * The poisoned byte is the first of a page that is dead, or said to be: the same result,
+ * and the same abort, either way.
+ */
+static void access_both(struct kunit *test)
+{
+	struct access_case *c = access_alloc(test);
+	const struct accessor *a = c->a;
+	size_t start = EDGE_SIZE - PAGE_SIZE - a->poison;
+	struct both *both[2];
+	struct sea_edge edge;
+	int i;
+
+	sea_edge_init(test, &edge, &c->si,
+		      of_kernel(a) ? SEA_EDGE_KERNEL : SEA_EDGE_USER, EDGE_SIZE);
+	for (i = 0; i < 2; i++) {
+		struct both *b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, b);
+		both[i] = b;
+		memcpy(b->mem + start, c->pattern, SIZE);
+		sea_edge_switch(test, &edge, i);
+		sea_edge_write(test, &edge, b->mem);
+		b->ret = access_armed(test, c, c->si.trap + start);
+		b->si = c->si;
+		memcpy(b->buf, c->buf, SIZE);
+		sea_edge_read(test, &edge, b->mem);
+
+		if (of_kernel(a)) {
+			KUNIT_EXPECT_GT(test, c->si.died, 0);
+			KUNIT_EXPECT_EQ(test, c->si.claims + c->si.fixed, 0);
+			KUNIT_EXPECT_EQ(test, b->ret, a->good);
+			expect_abort(test, c);
+		} else if (c->si.matches) {
+			KUNIT_EXPECT_EQ(test, c->si.fixed, a->aborts ?: 1);
+			KUNIT_EXPECT_EQ(test, c->si.claims, c->si.fixed);
+			expect_abort(test, c);
+		} else {
+			/* It may go by words, and not to the next once it has seen the end. */
+			KUNIT_EXPECT_GT(test, a->poison, STRLEN);
+			KUNIT_EXPECT_EQ(test, b->ret, a->good);
+		}
+		/* Nothing around it changed. */
+		KUNIT_EXPECT_EQ(test, memcmp(b->mem, both[0]->mem, start), 0);
+		KUNIT_EXPECT_EQ(test, memcmp(b->mem + start + SIZE, both[0]->mem + start + SIZE,
+					     EDGE_SIZE - start - SIZE), 0);
+	}
+
+	KUNIT_EXPECT_EQ(test, both[0]->ret, both[1]->ret);
+	KUNIT_EXPECT_MEMEQ(test, both[0]->buf, both[1]->buf, SIZE);
+	/* Of a store across the boundary some CPUs do the first part. */
+	if (!a->store)
+		KUNIT_EXPECT_EQ(test, memcmp(both[0]->mem, both[1]->mem, EDGE_SIZE), 0);
+	else
+		KUNIT_EXPECT_EQ(test, memcmp(both[0]->mem + start + a->poison,
+					     both[1]->mem + start + a->poison,
+					     SIZE - a->poison), 0);
+	sea_same(test, &both[0]->si, &both[1]->si);
+}
+
 static int uaccess_suite_init(struct kunit_suite *suite)
 {
 	kunit_info(suite, "get_user() with%s output of asm goto\n",
@@ -532,4 +615,16 @@ static struct kunit_suite uaccess_suite = {
 	.test_cases = uaccess_cases,
 };
 
-kunit_test_suite(uaccess_suite);
+/* These need the rig. */
+static struct kunit_case genuine_cases[] = {
+	KUNIT_CASE_PARAM(access_both, user_gen_params),
+	KUNIT_CASE_PARAM(access_both, kernel_gen_params),
+	{}
+};
+
+static struct kunit_suite genuine_suite = {
+	.name = "uaccess_genuine",
+	.test_cases = genuine_cases,
+};
+
+kunit_test_suites(&uaccess_suite, &genuine_suite);
