@@ -233,6 +233,10 @@ class Selftests(unittest.TestCase):
         at = SELFTEST.index(old)
         return [*SELFTEST[:at], *new, *SELFTEST[at + 1:]]
 
+    def test_rest_of_the_firmware(self):
+        at = SELFTEST.index("TAP version 13")
+        self.bad([*SELFTEST[:at], "\x1b[2J\x1b[01;01H\x1b[=3h" + SELFTEST[at], *SELFTEST[at + 1:]])
+
     def test_good(self):
         log, v = self.judge(SELFTEST)
         self.assertEqual(v.problems, [])
