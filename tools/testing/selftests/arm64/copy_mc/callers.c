@@ -340,20 +340,47 @@ static bool swap_on(void)
 	return ok && !syscall(SYS_swapon, SWAP, 0);
 }
 
-/* Fill the DIMM with what cannot be swapped out, until the page at @p is. */
+/* A page that is being migrated is back soon. */
+static bool mapped(const char *p, int pages)
+{
+	int i;
+
+	for (i = 0; i < 2 * pages; i++) {
+		if (phys_addr(p + i / 2 * page_size))
+			return true;
+		usleep(5000);
+	}
+	return false;
+}
+
+/*
+ * Fill the DIMM with what cannot be swapped out, until the page at @p is, which
+ * is also the one behind it. Near the end in small steps: kswapd is to find it,
+ * and not the OOM killer us.
+ */
 static void swap_out(const char *p)
 {
 	char *hog = mmap(NULL, dimm.size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	const size_t step = 64 * page_size;
-	size_t i;
+	size_t i, step;
+	char path[64], name[32];
 
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo",
+		 dimm.node);
+	snprintf(name, sizeof(name), "Node %d MemFree:", dimm.node);
 	need(hog != MAP_FAILED && !alloc_on_dimm(true), "address space");
-	/* Pages used a moment ago stay. */
-	need(!write_file("/proc/self/clear_refs", "1"), "clear_refs");
-	for (i = 0; i < dimm.size && phys_addr(p); i += step)
+	for (i = 0; i < dimm.size && mapped(p, 2); i += step) {
+		step = 64 * page_size;
+		if (number_in(path, name) < 2048) {
+			step = page_size;
+			/* Pages used a moment ago stay. */
+			need(!write_file("/proc/self/clear_refs", "1"),
+			     "clear_refs");
+			usleep(2000);
+		}
 		need(!mlock(hog + i, step), "mlock");
-	need(!phys_addr(p), "swapped out");
+	}
+	need(!mapped(p, 2), "swapped out");
 	need(!alloc_on_dimm(false) && !munmap(hog, dimm.size), "munmap");
 }
 
@@ -604,7 +631,9 @@ static long collapse(struct child *c)
 
 	need(is_isolated(c->pa), "isolated");
 	need(same_pages(p, BEFORE * page_size), "data");
-	need(!page_flag(phys_addr(p), KPF_THP), "small pages");
+	/* khugepaged may have read the file's page again and been successful. */
+	need((row->daemon && row->after >= 0) ||
+	     !page_flag(phys_addr(p), KPF_THP), "small pages");
 	c->data[0] = c->sigbus;
 	if (row->daemon || row->after >= 0)
 		need(child_load(c->va) == row->after, "load");
@@ -986,10 +1015,19 @@ static long dax_load(struct child *c)
 static long nvdimm_claim(struct child *c)
 {
 	long err;
+	int i;
 
 	need(!write_file(DRIVER "unbind", "namespace0.0"), "unbind");
-	need(!write_file(ND "devices/btt0.0/uuid",
-			 "5a1f2d6e-93c4-4f0b-8e57-0d2c6b7a9e31"), "uuid");
+	/* It may come a little later. */
+	for (i = 0; i < 500; i++) {
+		err = write_file(ND "devices/btt0.0/uuid",
+				 "5a1f2d6e-93c4-4f0b-8e57-0d2c6b7a9e31");
+		if (!err)
+			break;
+		usleep(10000);
+	}
+	errno = -err;
+	need(!err, "uuid");
 	need(!write_file(ND "devices/btt0.0/sector_size", "512"), "size");
 	need(!write_file(ND "devices/btt0.0/namespace", "namespace0.0"),
 	     "namespace");
