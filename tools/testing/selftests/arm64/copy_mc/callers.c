@@ -111,7 +111,7 @@ struct cow_run {
 
 static void map_anon(struct child *c)
 {
-	char *p = map_pair();
+	char *p = map_pair(MAP_PRIVATE);
 
 	need(p, "memory");
 	c->va = p + page_size;
@@ -466,7 +466,7 @@ static long fork_pinned(struct child *c)
 	pthread_t thread;
 	long ret;
 
-	r.from = map_pair();
+	r.from = map_pair(MAP_PRIVATE);
 	r.to = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	missing.range.start = (uintptr_t)r.to;

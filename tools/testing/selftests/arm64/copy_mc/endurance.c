@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/kernel-page-flags.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdio.h>
@@ -110,7 +111,7 @@ static void consume(struct state *s, char *page, unsigned int kind)
 	    !is_isolated(pa)) {
 		printf("# %s: returned %ld, errno %d, status %x, %d SIGBUS, isolated %d\n",
 		       accesses[kind].name, c->ret, c->err, c->status, c->sigbus,
-		       page_flag(pa, 19));
+		       page_flag(pa, KPF_HWPOISON));
 		wrong(s);
 	}
 	__atomic_add_fetch(&s->done[kind], 1, __ATOMIC_RELAXED);

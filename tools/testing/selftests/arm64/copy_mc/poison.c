@@ -243,10 +243,10 @@ bool same_pages(const char *p, size_t len)
 	return true;
 }
 
-char *map_pair(void)
+char *map_pair(int type)
 {
 	char *p = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		       type | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED || put_on_dimm(p + page_size, page_size))
 		return NULL;

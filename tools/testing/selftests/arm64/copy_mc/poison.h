@@ -103,10 +103,11 @@ int alloc_on_dimm(bool on);
 int put_on_dimm(void *addr, size_t len);
 
 /*
- * Two pages of private memory next to each other, filled with page_byte(): the
- * first anywhere, the second on the DIMM. NULL if there is no memory.
+ * Two pages of memory next to each other, @type MAP_PRIVATE or MAP_SHARED, filled
+ * with page_byte(): the first anywhere, the second on the DIMM. NULL if there is
+ * no memory.
  */
-char *map_pair(void);
+char *map_pair(int type);
 
 /* The byte at offset @i of the test's pages and of the file on the ext2 disk */
 static inline unsigned char page_byte(size_t i)

@@ -21,7 +21,7 @@
 /* A pair of pages, of which the second is poisoned, or NULL and an exit */
 static char *poisoned_pair(struct child *c)
 {
-	char *p = map_pair();
+	char *p = map_pair(MAP_PRIVATE);
 
 	if (!p)
 		_exit(1);
@@ -46,7 +46,7 @@ static int tmp_file(void)
 	return memfd_create("copy_mc", 0);
 }
 
-/* The first @len bytes of @fd are those of map_pair() from @off on. */
+/* The first @len bytes of @fd are those of map_pair(MAP_PRIVATE) from @off on. */
 static bool file_has(int fd, size_t off, size_t len)
 {
 	char *p = mmap(NULL, off + len, PROT_READ | PROT_WRITE,
@@ -170,7 +170,7 @@ TEST_F(poison, write_default)
 /* The page is locked in memory, which keeps nobody from taking it away. */
 static long write_mlocked(struct child *c)
 {
-	char *p = map_pair();
+	char *p = map_pair(MAP_PRIVATE);
 	int fd = tmp_file();
 
 	if (mlock(p, 2 * page_size))
@@ -383,7 +383,7 @@ TEST_F(poison, nanosleep)
  */
 static long vmsplice_read(struct child *c)
 {
-	char *p = map_pair(), *buf = malloc(2 * page_size);
+	char *p = map_pair(MAP_PRIVATE), *buf = malloc(2 * page_size);
 	struct iovec iov = { p, 2 * page_size };
 	int fd[2];
 	long ret;
@@ -416,7 +416,7 @@ static long io_uring_write(struct child *c)
 	struct io_uring_params params = {};
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe *cqe;
-	char *p = map_pair(), *ring;
+	char *p = map_pair(MAP_PRIVATE), *ring;
 	int fd, pipe_fd[2];
 	unsigned int tail;
 
@@ -492,6 +492,25 @@ static long hold(struct child *c)
 	EXPECT_SIGBUS(_other, BUS_MCEERR_AR, _other->va, 12); \
 } while (0)
 
+/* Reads the two pages of another process, of which the second is poisoned. */
+static void do_remote(struct __test_metadata *_metadata,
+		      struct _test_data_poison *self,
+		      long (*fn)(struct child *c), long ret, int err)
+{
+	struct child *other = child_start(hold, NULL);
+	struct child *c;
+
+	ASSERT_TRUE(child_await(other, 1));
+	c = run_child(fn, other);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, ret, err);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(other->pa, 1);
+	EXPECT_UNHARMED(other);
+	EXPECT_ISOLATED(other->pa, 1);
+}
+
 static long readv_remote(struct child *c)
 {
 	struct child *other = c->arg;
@@ -505,18 +524,7 @@ static long readv_remote(struct child *c)
 
 TEST_F(poison, process_vm_readv)
 {
-	struct child *other = child_start(hold, NULL);
-	struct child *c;
-
-	ASSERT_TRUE(child_await(other, 1));
-	c = run_child(readv_remote, other);
-
-	EXPECT_EXITED(c);
-	EXPECT_RET(c, (long)page_size, 0);
-	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
-	EXPECT_ISOLATED(other->pa, 1);
-	EXPECT_UNHARMED(other);
-	EXPECT_ISOLATED(other->pa, 1);
+	do_remote(_metadata, self, readv_remote, page_size, 0);
 }
 
 static long peek(struct child *c)
@@ -538,18 +546,7 @@ static long peek(struct child *c)
 
 TEST_F(poison, ptrace_peek)
 {
-	struct child *other = child_start(hold, NULL);
-	struct child *c;
-
-	ASSERT_TRUE(child_await(other, 1));
-	c = run_child(peek, other);
-
-	EXPECT_EXITED(c);
-	EXPECT_RET(c, -1, EIO);
-	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
-	EXPECT_ISOLATED(other->pa, 1);
-	EXPECT_UNHARMED(other);
-	EXPECT_ISOLATED(other->pa, 1);
+	do_remote(_metadata, self, peek, -1, EIO);
 }
 
 static long read_proc_mem(struct child *c)
@@ -567,32 +564,10 @@ static long read_proc_mem(struct child *c)
 
 TEST_F(poison, proc_mem)
 {
-	struct child *other = child_start(hold, NULL);
-	struct child *c;
-
-	ASSERT_TRUE(child_await(other, 1));
-	c = run_child(read_proc_mem, other);
-
-	EXPECT_EXITED(c);
-	EXPECT_RET(c, (long)page_size, 0);
-	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
-	EXPECT_ISOLATED(other->pa, 1);
-	EXPECT_UNHARMED(other);
-	EXPECT_ISOLATED(other->pa, 1);
+	do_remote(_metadata, self, read_proc_mem, page_size, 0);
 }
 
 /* A mapping that is shared, and a bystander that has the page in its tables */
-
-static char *shared_pair(void)
-{
-	char *p = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED || put_on_dimm(p + page_size, page_size))
-		return NULL;
-	fill_pages(p, 2 * page_size);
-	return p;
-}
 
 static long stand_by(struct child *c)
 {
@@ -623,7 +598,7 @@ static long write_shared(struct child *c)
 
 TEST_F(poison, shared_bystander)
 {
-	char *p = shared_pair();
+	char *p = map_pair(MAP_SHARED);
 	struct child *bystander, *c;
 
 	ASSERT_NE(NULL, p);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/kernel-page-flags.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -130,7 +131,7 @@ TEST_F(poison, capability)
 
 static long trigger_and_load(struct child *c)
 {
-	c->va = map_pair() + page_size;
+	c->va = map_pair(MAP_PRIVATE) + page_size;
 	c->pa = phys_addr(c->va);
 	if (!c->pa || poison_phys(c->pa) ||
 	    write_file(EINJ "notrigger", "0") ||
@@ -157,7 +158,7 @@ TEST_F(poison, trigger)
 
 static long poison_and_wait(struct child *c)
 {
-	char *p = map_pair() + page_size;
+	char *p = map_pair(MAP_PRIVATE) + page_size;
 
 	child_poison(c, p);
 	child_step(c, 1);
@@ -174,7 +175,7 @@ TEST_F(poison, killed)
 	child_wait(c);
 	EXPECT_KILLED(c, SIGKILL);
 	EXPECT_EQ(0, dimm_repair());
-	EXPECT_FALSE(page_flag(c->pa, 19));
+	EXPECT_FALSE(page_flag(c->pa, KPF_HWPOISON));
 }
 
 /* The PCI device whose BAR 2 is the DIMM */
