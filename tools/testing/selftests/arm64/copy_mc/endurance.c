@@ -124,6 +124,7 @@ static void work(struct state *s, int nr, unsigned int rounds, unsigned int seed
 	size_t len = PAGES * page_size;
 	cpu_set_t cpus;
 	unsigned int i;
+	long isolated;
 	int turn;
 	char *p;
 
@@ -131,6 +132,8 @@ static void work(struct state *s, int nr, unsigned int rounds, unsigned int seed
 	CPU_SET(nr, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 
+	isolated = corrupted_pages();
+	barrier(s);
 	while (rounds--) {
 		p = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -151,8 +154,8 @@ static void work(struct state *s, int nr, unsigned int rounds, unsigned int seed
 				rand_r(&seed) % ARRAY_SIZE(accesses));
 		munmap(p, len);
 		barrier(s);
-		if (!nr && (corrupted_pages() != WORKERS * PAGES ||
-			    dimm_replace() || corrupted_pages())) {
+		if (!nr && (corrupted_pages() != isolated + WORKERS * PAGES ||
+			    dimm_replace() || corrupted_pages() != isolated)) {
 			printf("# %ld pages isolated\n", corrupted_pages());
 			wrong(s);
 		}
