@@ -3,7 +3,8 @@
  * The firmware's part in a memory error: it takes the abort first, writes an
  * error record where APEI looks for it, and lets the kernel take the abort.
  *
- * A kprobe on do_sea() stands in for EL3, so that this works on any kernel. Only a
+ * A kprobe on do_sea() stands in for EL3, so that this works on any kernel; it but has
+ * do_sea() called from here, as a kprobe's handler may take no locks. Only a
  * whole DIMM can be taken off the bus. An access to one of its pages that is not
  * poisoned, and a store, which on most hardware does not consume poison, are let pass:
  * the DIMM is back on the bus for a moment and the access is made again.
@@ -179,19 +180,30 @@ static bool consume(unsigned long far, unsigned long esr)
 	return taken;
 }
 
+static struct kprobe sea_probe;
+
+/* In place of do_sea(), in its context */
+static int __nocfi firmware_sea(unsigned long far, unsigned long esr,
+				struct pt_regs *regs)
+{
+	int (*do_sea)(unsigned long far, unsigned long esr, struct pt_regs *regs,
+		      struct kprobe *ours) = (void *)sea_probe.addr;
+
+	if (regs->pc == (unsigned long)dimm_probe_load) {
+		regs->pc += 2 * AARCH64_INSN_SIZE;
+		return 0;
+	}
+
+	return consume(far, esr) ? do_sea(far, esr, regs, &sea_probe) : 0;
+}
+
 static int __kprobes at_do_sea(struct kprobe *p, struct pt_regs *regs)
 {
-	/* do_sea(far, esr, regs) */
-	struct pt_regs *aborted = (struct pt_regs *)regs->regs[2];
-
-	if (aborted->pc == (unsigned long)dimm_probe_load)
-		aborted->pc += 2 * AARCH64_INSN_SIZE;
-	else if (consume(regs->regs[0], regs->regs[1]))
+	/* An argument more than do_sea() has tells our call from the others. */
+	if (regs->regs[3] == (unsigned long)p)
 		return 0;
 
-	/* return 0, which is done with the abort */
-	regs->regs[0] = 0;
-	regs->pc = regs->regs[30];
+	regs->pc = (unsigned long)firmware_sea;
 	return 1;
 }
 
@@ -199,6 +211,14 @@ static struct kprobe sea_probe = {
 	.symbol_name = "do_sea",
 	.pre_handler = at_do_sea,
 };
+
+/* Under rig_lock; dimm_wait_dead() is to follow. */
+static void take_off(struct dimm *d)
+{
+	d->dead = true;
+	d->passing = false;
+	dimm_power(d, false);
+}
 
 /**
  * sea_rig_kill() - take the DIMM off the bus
@@ -216,9 +236,7 @@ void sea_rig_kill(void)
 
 	raw_spin_lock_irq(&rig_lock);
 	killed = true;
-	d->dead = true;
-	d->passing = false;
-	dimm_power(d, false);
+	take_off(d);
 	raw_spin_unlock_irq(&rig_lock);
 	dimm_wait_dead(d);
 }
@@ -265,9 +283,7 @@ int sea_rig_poison(phys_addr_t pa, bool fatal)
 	if (!test_and_set_bit(page, d->poisoned))
 		d->nr_poisoned++;
 	assign_bit(page, d->fatal, fatal);
-	d->dead = true;
-	d->passing = false;
-	dimm_power(d, false);
+	take_off(d);
 	raw_spin_unlock_irq(&rig_lock);
 	dimm_wait_dead(d);
 
