@@ -17,6 +17,7 @@
 #include <linux/io.h>
 #include <linux/libnvdimm.h>
 #include <linux/memory_hotplug.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
@@ -32,7 +33,7 @@
 
 struct dimm dimms[NR_DIMMS];
 DEFINE_RAW_SPINLOCK(rig_lock);
-static DEFINE_MUTEX(replace_mutex);
+DEFINE_MUTEX(rig_mutex);
 
 struct dimm *dimm_of(phys_addr_t pa)
 {
@@ -70,23 +71,24 @@ static noinline bool dimm_answers(struct dimm *d)
 	return yes;
 }
 
-static void dimm_wait_this_cpu(void *dimm)
+static int dimm_wait_this_cpu(void *dimm)
 {
 	struct dimm *d = dimm;
 	unsigned int tries = 100000;
 
 	while (READ_ONCE(d->dead) && !READ_ONCE(d->passing) && tries--)
 		if (!dimm_answers(d))
-			return;
+			break;
+	return 0;
 }
 
-/* QEMU's other CPUs learn of it a little later. */
+/* QEMU's other CPUs learn of it a little later. They abort where they may: in a task. */
 void dimm_wait_dead(struct dimm *d)
 {
 	int cpu;
 
 	for_each_online_cpu(cpu)
-		smp_call_function_single(cpu, dimm_wait_this_cpu, d, true);
+		smp_call_on_cpu(cpu, dimm_wait_this_cpu, d, false);
 }
 
 /**
@@ -97,6 +99,43 @@ bool sea_rig_present(void)
 	return dimms[DIMM].online;
 }
 
+/* Without a node of its own, where the memory is. */
+int dimm_node(void)
+{
+	return node_possible(DIMM_NODE) ? DIMM_NODE : 0;
+}
+
+/*
+ * On a node with other memory somebody else may be given pages of the DIMM. All of
+ * them are allocated then, those in use emptied, and given out from here.
+ */
+static LIST_HEAD(held);
+
+static bool hold_pages(struct dimm *d)
+{
+	unsigned long i, nr = PHYS_PFN(d->size);
+	struct page *pages;
+
+	pages = alloc_contig_pages(nr, GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_THISNODE,
+				   dimm_node(), NULL);
+	if (!pages)
+		return false;
+	for (i = 0; i < nr; i++)
+		list_add_tail(&pages[i].lru, &held);
+
+	return dimm_of(page_to_phys(pages)) == d;
+}
+
+static void release_pages_held(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &held, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
 /**
  * sea_rig_alloc_page() - allocate a page of the DIMM
  *
@@ -105,32 +144,33 @@ bool sea_rig_present(void)
  */
 struct page *sea_rig_alloc_page(void)
 {
+	struct page *page;
+
+	guard(mutex)(&rig_mutex);
 	if (!sea_rig_present())
 		return NULL;
+	if (dimm_node() == DIMM_NODE)
+		return alloc_pages_node(DIMM_NODE, GFP_HIGHUSER_MOVABLE | __GFP_THISNODE, 0);
 
-	return alloc_pages_node(DIMM_NODE, GFP_HIGHUSER_MOVABLE | __GFP_THISNODE, 0);
+	page = list_first_entry_or_null(&held, struct page, lru);
+	if (page)
+		list_del(&page->lru);
+	return page;
 }
 
 /**
  * sea_rig_free_page() - give it back
  * @page: the page
+ *
+ * Context: may sleep.
  */
 void sea_rig_free_page(struct page *page)
 {
-	__free_page(page);
-}
-
-static int dimm_online(struct dimm *d)
-{
-	enum mmop online_type = mhp_get_default_online_type();
-	int err;
-
-	mhp_set_default_online_type(MMOP_ONLINE_MOVABLE);
-	err = add_memory(DIMM_NODE, d->start, d->size, MHP_NONE);
-	mhp_set_default_online_type(online_type);
-
-	d->online = !err && pfn_to_online_page(PHYS_PFN(d->start));
-	return err ?: d->online ? 0 : -ENXIO;
+	guard(mutex)(&rig_mutex);
+	if (dimm_node() == DIMM_NODE)
+		__free_page(page);
+	else
+		list_add(&page->lru, &held);
 }
 
 static int dimm_offline(struct dimm *d)
@@ -140,9 +180,31 @@ static int dimm_offline(struct dimm *d)
 	if (!d->online)
 		return 0;
 
+	release_pages_held();
 	err = offline_and_remove_memory(d->start, d->size);
 	d->online = !!err;
 	return err;
+}
+
+static int dimm_online(struct dimm *d)
+{
+	enum mmop online_type = mhp_get_default_online_type();
+	int err;
+
+	mhp_set_default_online_type(MMOP_ONLINE_MOVABLE);
+	err = add_memory(dimm_node(), d->start, d->size, MHP_NONE);
+	mhp_set_default_online_type(online_type);
+	if (err)
+		return err;
+
+	d->online = pfn_to_online_page(PHYS_PFN(d->start));
+	if (!d->online)
+		return -ENXIO;
+	if (dimm_node() == DIMM_NODE || hold_pages(d))
+		return 0;
+
+	dimm_offline(d);
+	return -EBUSY;
 }
 
 /**
@@ -151,7 +213,7 @@ static int dimm_offline(struct dimm *d)
  * The way to get rid of pages that memory_failure() has isolated: it does not
  * give back those with a hardware error.
  *
- * Context: sleeps.
+ * Context: sleeps; under rig_mutex.
  * Return: 0, or a negative error; -EBUSY if there are pages in use that cannot move.
  */
 int dimm_replace(void)
@@ -159,14 +221,9 @@ int dimm_replace(void)
 	struct dimm *d = &dimms[DIMM];
 	int err;
 
-	mutex_lock(&replace_mutex);
 	sea_rig_repair();
 	err = d->pdev ? dimm_offline(d) : -ENODEV;
-	if (!err)
-		err = dimm_online(d);
-	mutex_unlock(&replace_mutex);
-
-	return err;
+	return err ?: dimm_online(d);
 }
 
 /* As drivers/nvdimm/of_pmem.c does it, which wants a device tree. */
@@ -222,7 +279,7 @@ static int dimm_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	unsigned long pages;
 	int err;
 
-	if (!on_qemu_virt() || d->pdev || !node_possible(DIMM_NODE))
+	if (!on_qemu_virt() || d->pdev)
 		return -ENODEV;
 
 	err = pci_enable_device(pdev);
@@ -265,14 +322,14 @@ static void dimm_remove(struct pci_dev *pdev)
 	sea_rig_repair();
 	if (d->bus)
 		nvdimm_bus_unregister(d->bus);
-	mutex_lock(&replace_mutex);
+	mutex_lock(&rig_mutex);
 	if (dimm_offline(d))
 		pr_warn("DIMM is in use and stays\n");
 	raw_spin_lock_irq(&rig_lock);
 	d->pdev = NULL;
 	raw_spin_unlock_irq(&rig_lock);
 	dimm_free(d);
-	mutex_unlock(&replace_mutex);
+	mutex_unlock(&rig_mutex);
 }
 
 static const struct pci_device_id dimm_ids[] = {

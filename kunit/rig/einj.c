@@ -11,7 +11,6 @@
 #include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/seq_file.h>
 
 #include "../../drivers/acpi/apei/apei-internal.h"
@@ -24,7 +23,6 @@
 /* SET_ERROR_TYPE_WITH_ADDRESS: memory address and mask are valid */
 #define FLAGS_MEM	BIT(1)
 
-static DEFINE_MUTEX(einj_mutex);
 static u64 error_type, flags, param1, param2, param3, param4, notrigger;
 
 static int set_type(u64 val)
@@ -87,7 +85,7 @@ static void show_dimm(struct seq_file *m)
 	struct dimm *d = &dimms[DIMM];
 
 	if (d->online)
-		seq_printf(m, "%pa 0x%zx %d\n", &d->start, d->size, DIMM_NODE);
+		seq_printf(m, "%pa 0x%zx %d\n", &d->start, d->size, dimm_node());
 }
 
 static void show_pmem(struct seq_file *m)
@@ -156,12 +154,12 @@ static int rig_show(struct seq_file *m, void *v)
 {
 	const struct rig_file *f = m->private;
 
-	mutex_lock(&einj_mutex);
+	mutex_lock(&rig_mutex);
 	if (f->value)
 		seq_printf(m, "0x%llx\n", *f->value);
 	else
 		f->show(m);
-	mutex_unlock(&einj_mutex);
+	mutex_unlock(&rig_mutex);
 	return 0;
 }
 
@@ -200,12 +198,12 @@ static ssize_t rig_write(struct file *file, const char __user *buf, size_t count
 	if (err)
 		return -EINVAL;
 
-	mutex_lock(&einj_mutex);
+	mutex_lock(&rig_mutex);
 	if (f->set)
 		err = f->set(val);
 	else
 		*f->value = val;
-	mutex_unlock(&einj_mutex);
+	mutex_unlock(&rig_mutex);
 
 	return err ?: count;
 }

@@ -3,6 +3,7 @@
 #ifndef KUNIT_RIG_H
 #define KUNIT_RIG_H
 
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -15,7 +16,7 @@ struct pci_dev;
  * @start: physical address
  * @size: in bytes
  * @probe: where its first word is mapped
- * @online: is memory of the node of its own
+ * @online: is memory of DIMM_NODE, or all of it held where there is no such node
  * @bus: or is persistent memory, on this bus
  * @poisoned: a bit for each page
  * @fatal: a bit for each page whose record says fatal
@@ -40,17 +41,19 @@ struct dimm {
 	bool passing;
 };
 
-/* Nothing else is there. */
+/* Nothing else is there. A device tree as QEMU's has no such node: see hold_pages(). */
 #define DIMM_NODE	1
 
 /* One for ordinary memory, one for persistent memory */
 enum { DIMM, PMEM, NR_DIMMS };
 extern struct dimm dimms[NR_DIMMS];
 
-/* Guards what changes while a DIMM is there */
+/* Guards what changes while a DIMM is there; and that it stays */
 extern raw_spinlock_t rig_lock;
+extern struct mutex rig_mutex;
 
 struct dimm *dimm_of(phys_addr_t pa);
+int dimm_node(void);
 void dimm_power(struct dimm *d, bool on);
 void dimm_wait_dead(struct dimm *d);
 int dimm_replace(void);
