@@ -189,6 +189,19 @@ static unsigned long free_pages_now(void)
 	return global_zone_page_state(NR_FREE_PAGES);
 }
 
+/* They count what is mapped, which nobody interrupts under a page table's lock. */
+static void add_rmap(struct folio *folio, struct vm_area_struct *vma, unsigned long addr)
+{
+	guard(preempt)();
+	folio_add_new_anon_rmap(folio, vma, addr, RMAP_EXCLUSIVE);
+}
+
+static void remove_rmap(struct folio *folio, struct vm_area_struct *vma)
+{
+	guard(preempt)();
+	folio_remove_rmap_pte(folio, folio_page(folio, 0), vma);
+}
+
 /* A page of another place in the address space, which the task has to have a copy of */
 static void ksm_copy(struct kunit *test)
 {
@@ -214,7 +227,7 @@ static void ksm_copy(struct kunit *test)
 	vma = vma_lookup(current->mm, addr);
 	if (vma && vma->anon_vma) {
 		__folio_mark_uptodate(folio);
-		folio_add_new_anon_rmap(folio, vma, addr, RMAP_EXCLUSIVE);
+		add_rmap(folio, vma, addr);
 		refs = folio_ref_count(folio);
 		before = free_pages_now();
 		for (i = 0; i < ROUNDS; i++) {
@@ -226,7 +239,7 @@ static void ksm_copy(struct kunit *test)
 		}
 		after = free_pages_now();
 		refs -= folio_ref_count(folio);
-		folio_remove_rmap_pte(folio, edge->page, vma);
+		remove_rmap(folio, vma);
 	}
 	mmap_read_unlock(current->mm);
 
