@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/dm-ioctl.h>
 #include <linux/elf.h>
 #include <linux/kernel-page-flags.h>
 #include <linux/mempolicy.h>
@@ -340,48 +341,38 @@ static bool swap_on(void)
 	return ok && !syscall(SYS_swapon, SWAP, 0);
 }
 
-/* A page that is being migrated is back soon. */
-static bool mapped(const char *p, int pages)
-{
-	int i;
+#define CGROUP		"/cgroup"
+#define OWN_CGROUP	CGROUP "/poison"
 
-	for (i = 0; i < 2 * pages; i++) {
-		if (phys_addr(p + i / 2 * page_size))
-			return true;
-		usleep(5000);
-	}
-	return false;
+/* What it allocates from now on can be reclaimed without any want of memory. */
+static void enter_cgroup(void)
+{
+	mkdir(CGROUP, 0755);
+	need(!mount("none", CGROUP, "cgroup2", 0, NULL), "cgroup2");
+	need(!write_file(CGROUP "/cgroup.subtree_control", "+memory") &&
+	     !mkdir(OWN_CGROUP, 0755) &&
+	     !write_file(OWN_CGROUP "/cgroup.procs", "0"), "memory cgroup");
 }
 
-/*
- * Fill the DIMM with what cannot be swapped out, until the page at @p is, which
- * is also the one behind it. Near the end in small steps: kswapd is to find it,
- * and not the OOM killer us.
- */
+static void leave_cgroup(void)
+{
+	rmdir(OWN_CGROUP);
+	umount(CGROUP);
+}
+
+/* The page at @p, and the one behind it; a page that is being migrated is back soon. */
 static void swap_out(const char *p)
 {
-	char *hog = mmap(NULL, dimm.size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	size_t i, step;
-	char path[64], name[32];
+	int i, gone = 0;
 
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo",
-		 dimm.node);
-	snprintf(name, sizeof(name), "Node %d MemFree:", dimm.node);
-	need(hog != MAP_FAILED && !alloc_on_dimm(true), "address space");
-	for (i = 0; i < dimm.size && mapped(p, 2); i += step) {
-		step = 64 * page_size;
-		if (number_in(path, name) < 2048) {
-			step = page_size;
-			/* Pages used a moment ago stay. */
-			need(!write_file("/proc/self/clear_refs", "1"),
-			     "clear_refs");
-			usleep(2000);
-		}
-		need(!mlock(hog + i, step), "mlock");
+	for (i = 0; i < 500 && gone < 3; i++) {
+		/* Pages used a moment ago stay. */
+		need(!write_file("/proc/self/clear_refs", "1"), "clear_refs");
+		write_file(OWN_CGROUP "/memory.reclaim", "1M");
+		gone = phys_addr(p) || phys_addr(p + page_size) ? 0 : gone + 1;
+		usleep(5000);
 	}
-	need(!mapped(p, 2), "swapped out");
-	need(!alloc_on_dimm(false) && !munmap(hog, dimm.size), "munmap");
+	need(gone == 3, "swapped out");
 }
 
 static long ksm_swap_in(struct child *c)
@@ -389,6 +380,7 @@ static long ksm_swap_in(struct child *c)
 	char *first;
 	long ret;
 
+	enter_cgroup();
 	map_ksm(c);
 	first = c->va - page_size;
 	need(swap_on(), "swapon");
@@ -417,6 +409,7 @@ TEST_F(poison, ksm_swap_in)
 		SKIP(return, "needs RIG");
 	c = run_child(ksm_swap_in, NULL);
 	syscall(SYS_swapoff, SWAP);
+	leave_cgroup();
 
 	EXPECT_EXITED(c);
 	EXPECT_EQ(-1, c->ret);
@@ -876,7 +869,7 @@ TEST_F(poison, core_dump)
 	EXPECT_LT(0, off);
 	EXPECT_EQ(0, fstat(fd, &st));
 	EXPECT_EQ(off, st.st_size);
-	EXPECT_EQ(sizeof(page),
+	EXPECT_EQ((ssize_t)sizeof(page),
 		  pread(fd, page, sizeof(page), off - sizeof(page)));
 	EXPECT_TRUE(same_pages(page, sizeof(page)));
 	close(fd);
@@ -901,6 +894,7 @@ struct pmem {
 	long ret;
 	int err;
 	bool dax;		/* needs pages that can be mapped */
+	bool file;		/* has them mapped */
 	bool raw;		/* reads what has no pages */
 };
 
@@ -1011,6 +1005,77 @@ static long dax_load(struct child *c)
 	return child_load(c->va) < 0 ? 0 : -1;
 }
 
+/* A disk of the device mapper, whose writes are kept on the persistent memory */
+static void writecache(unsigned long cmd, bool table)
+{
+	struct {
+		struct dm_ioctl head;
+		struct dm_target_spec spec;
+		char params[64];
+	} req = {
+		.head.version = { DM_VERSION_MAJOR, 0, 0 },
+		.head.data_size = sizeof(req),
+		.head.data_start = sizeof(req.head),
+		.head.target_count = table,
+		.head.name = "poison",
+		.spec.length = 4096,
+		.spec.next = sizeof(req.spec) + sizeof(req.params),
+		.spec.target_type = "writecache",
+		.params = "p /dev/ram0 " PMEM " 4096 0",
+	};
+	int fd = open("/dev/mapper/control", O_RDWR);
+
+	need(fd >= 0 && !ioctl(fd, cmd, &req), "device mapper");
+	close(fd);
+}
+
+/* Where on the persistent memory is the page at @p? */
+static uint64_t find_on_pmem(const char *p, char *buf)
+{
+	int fd = open(PMEM, O_RDONLY | O_DIRECT);
+	uint64_t off;
+
+	for (off = 0; off < pmem_size; off += page_size)
+		if (pread(fd, buf, page_size, off) == (int)page_size &&
+		    !memcmp(buf, p, page_size))
+			break;
+	close(fd);
+	need(off < pmem_size, "on " PMEM);
+	return pmem_start + off;
+}
+
+/* bio_copy_block(); block 3 is poisoned. */
+static long writecache_read(struct child *c)
+{
+	char *p = mmap(NULL, 9 * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *buf = p + 8 * page_size;
+	int fd = open(PMEM, O_WRONLY | O_DIRECT), err;
+	long ret;
+
+	/* A new cache has no superblock. */
+	need(p != MAP_FAILED && fd >= 0 &&
+	     pwrite(fd, buf, page_size, 0) == (int)page_size, PMEM);
+	close(fd);
+	writecache(DM_DEV_CREATE, false);
+	writecache(DM_TABLE_LOAD, true);
+	writecache(DM_DEV_SUSPEND, false);	/* which is resume, too */
+
+	fill_pages(p, 8 * page_size);
+	fd = open("/dev/dm-0", O_RDWR | O_DIRECT);
+	need(fd >= 0 && pwrite(fd, p, 8 * page_size, 0) == 8 * (int)page_size,
+	     "/dev/dm-0");
+	c->pa = find_on_pmem(p + 3 * page_size, buf);
+	need(!poison_phys(c->pa), "poison");
+	ret = pread(fd, buf, page_size, 3 * page_size);
+	err = errno;
+
+	need(!dimm_repair() && !close(fd), "repair");
+	writecache(DM_DEV_REMOVE, false);
+	errno = err;
+	return ret;
+}
+
 /* The driver reads a namespace's info block before it takes it. */
 static long nvdimm_claim(struct child *c)
 {
@@ -1061,7 +1126,7 @@ static void do_pmem(struct __test_metadata *_metadata,
 	EXPECT_EXITED(c);
 	EXPECT_RET(c, row->ret, row->err);
 	/* GHES itself kills if memory_failure() cannot run, or (7.3) fails. */
-	if (row->dax)
+	if (row->file)
 		expect_told(_metadata, c);
 	else
 		EXPECT_SIGBUS(c, pages && c->code != SI_KERNEL ? BUS_OBJERR :
@@ -1090,18 +1155,25 @@ TEST_F(poison, pmem_read_buffered)
 
 TEST_F(poison, dax_read)
 {
-	READ(.read = dax_read, .ret = -1, .err = EFAULT, .dax = true);
+	READ(.read = dax_read, .ret = -1, .err = EFAULT, .dax = true,
+	     .file = true);
 }
 
 /* -EAGAIN is what copy_splice_read() makes of -EFAULT. */
 TEST_F(poison, dax_splice)
 {
-	READ(.read = dax_splice, .ret = -1, .err = EAGAIN, .dax = true);
+	READ(.read = dax_splice, .ret = -1, .err = EAGAIN, .dax = true,
+	     .file = true);
 }
 
 TEST_F(poison, dax_load)
 {
-	READ(.read = dax_load, .ret = 0, .dax = true);
+	READ(.read = dax_load, .ret = 0, .dax = true, .file = true);
+}
+
+TEST_F(poison, dm_writecache)
+{
+	READ(.read = writecache_read, .ret = -1, .err = EIO, .dax = true);
 }
 
 TEST_F(poison, nvdimm_claim)

@@ -174,7 +174,7 @@ static void press(void)
 
 	if (p == MAP_FAILED)
 		return;
-	syscall(SYS_mbind, p, len, MPOL_BIND, &mask, 65, 0);
+	syscall(SYS_mbind, p, len, MPOL_BIND, &mask, MASK_BITS, 0);
 	for (;;) {
 		for (i = 0; i < len; i += page_size)
 			p[i]++;

@@ -192,9 +192,6 @@ bool is_isolated(uint64_t pa)
 	return false;
 }
 
-/* The kernel wants one bit more than the mask has. */
-#define MASK_BITS	(8 * sizeof(unsigned long) + 1)
-
 int alloc_on_dimm(bool on)
 {
 	unsigned long mask = 1UL << (dimm.node & 63);

@@ -90,6 +90,9 @@ bool page_flag(uint64_t pa, int bit);
 /* Has the page been isolated (KPF_HWPOISON)? Wait a second for it. */
 bool is_isolated(uint64_t pa);
 
+/* The kernel wants one bit more than a mask of nodes has. */
+#define MASK_BITS	(8 * sizeof(unsigned long) + 1)
+
 /*
  * What this task allocates now comes from the DIMM (@on), or from anywhere.
  * For page cache and what else mbind() cannot say; keep it short.
