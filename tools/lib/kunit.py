@@ -28,6 +28,7 @@ class Machine:
     has: tuple              # what it has, of what not every machine has
     packages: dict          # that it needs besides
     objects: int            # how many a first build makes, to tell how far it is
+    options: tuple = ()     # more of kunit.py's, when it is built
 
     def file(self, home, ending):
         """What belongs to it beside its directory."""
@@ -40,6 +41,9 @@ class Machine:
 MTE = Machine("kunit", "", "tools/qemu/arm64_mte.py", ("MTE",), {}, 1007)
 PLAIN = dataclasses.replace(MTE, qemu="", has=())
 RIG = Machine("rig", "kunit/rig", "tools/qemu/arm64_rig.py", ("RIG",), packages.FIRMWARE, 1225)
+RIG_LOCKDEP = dataclasses.replace(RIG, build="rig-lockdep",
+                                  options=("--kconfig_add=CONFIG_PROVE_LOCKING=y",))
+RIG_DT = dataclasses.replace(RIG, qemu="tools/qemu/arm64_rig_dt.py", packages={})
 
 # Options that only one of kunit.py's build and exec knows; it has the others in common.
 EXEC_ONLY = ("--timeout --filter --filter_action --kernel_args --run_isolated --list_tests "
@@ -186,7 +190,7 @@ class Run:
 
     def features(self):
         return ", ".join(f"{f} {'on' if self.verdict.features[f] else 'off'}"
-                         for f in ("MTE", "MOPS", *(("RIG",) if self.machine is RIG else ())))
+                         for f in ("MTE", "MOPS", *(("RIG",) if "RIG" in self.machine.has else ())))
 
 
 def _wants_mops(version):
@@ -282,7 +286,8 @@ def build(args, result, extra=()):
     ui.step("build")
     start = time.monotonic()
     tree.check_space(home, 2 << 30)
-    build_with_progress([*kunit, "build", *common, f"--jobs={args.jobs}", *extra],
+    build_with_progress([*kunit, "build", *common, f"--jobs={args.jobs}",
+                         *machine.options, *extra],
                         result.tree.top, os.path.join(home, machine.build),
                         machine.file(home, "build.log"), machine.file(home, "objects"),
                         machine.objects)

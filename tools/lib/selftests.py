@@ -244,9 +244,9 @@ def boot(cmd, log, timeout, seen=None):
     return lines, hung.is_set()
 
 
-def run(args, asked=(), arguments=""):
+def run(args, asked=(), arguments="", machine=kunit.RIG):
     """Builds and boots the rig with these programs; gives a kunit.Run."""
-    with kunit.prepare(args, kunit.RIG, packages.SELFTESTS) as result:
+    with kunit.prepare(args, machine, packages.SELFTESTS) as result:
         programs = Programs(result.tree, args.jobs)
         result.expected = programs.words(asked)
         kunit.build(args, result)
@@ -258,12 +258,12 @@ def run(args, asked=(), arguments=""):
     return result
 
 
-def endurance(args, seed, aborts):
+def endurance(args, seed, aborts, machine=kunit.RIG_LOCKDEP):
     """One boot with this many aborts; the seed says in which order what happens."""
     ui.note(f"{aborts} aborts, seed {seed}")
     # The kernel puts what it does not know into init's environment, and so the program's.
     args = argparse.Namespace(**{**vars(args), "timeout": args.timeout + aborts // 4})
-    return run(args, [ENDURANCE], f"{ENDURANCE}={seed},{aborts}")
+    return run(args, [ENDURANCE], f"{ENDURANCE}={seed},{aborts}", machine)
 
 
 def _boot_and_judge(args, build, initrd, arguments, result):

@@ -37,6 +37,7 @@ class Arguments(unittest.TestCase):
                  ["MTE", "MOPS", "KASAN_ASYNC"]),
                 ("6.12.117", old, kunit.RIG, [], ["RIG"]),
                 ("7.3.4", new, kunit.RIG, [], ["RIG", "MOPS"]),
+                ("6.12.117", old, kunit.RIG_DT, [], ["RIG"]),
                 ("7.3.4", new, kunit.RIG, ["--qemu_config=x"], []),
                 ("7.3.4", new, kunit.MTE, ["--qemu_args", "-cpu cortex-a57"], [])):
             self.assertEqual(kunit.must_have(version, qemu, machine, extra), want,
@@ -47,6 +48,7 @@ class Arguments(unittest.TestCase):
                 (kunit.MTE, [], ["RIG"]),
                 (kunit.PLAIN, [], ["MTE", "RIG"]),
                 (kunit.RIG, [], ["MTE"]),
+                (kunit.RIG_DT, [], ["MTE"]),
                 (kunit.PLAIN, ["--qemu_config=x"], []),
                 (kunit.MTE, ["--kernel_args=arm64.nomops", "--kernel_args=kasan.mode=async"],
                  ["MOPS", "RIG"]),

@@ -145,7 +145,7 @@ class Boot(Selftests):
                                r"endurance=1,2 -- one:read two$")
         self.assertEqual([w for a, w in zip(cmd, cmd[1:]) if a == "-initrd"], ["/i"])
         self.assertEqual(cmd[cmd.index("-kernel") + 1], "/b/arch/arm64/boot/Image.gz")
-        self.assertIn("virt,ras=on", cmd)
+        self.assertIn("virt,ras=on,gic-version=3", cmd)
         self.assertFalse([m for m in sys.modules if m.startswith("rig_kunit")])
 
     def test_table_of_nodes(self):
@@ -197,10 +197,12 @@ class Boot(Selftests):
         self.addCleanup(setattr, selftests, "run", selftests.run)
         selftests.run = lambda *a: got.append(a)
         selftests.endurance(args, 7, 1000)
-        [(args2, words, arguments)] = got
+        [(args2, words, arguments, machine)] = got
         self.assertEqual((args2.timeout, words, arguments),
                          (350, ["endurance"], "endurance=7,1000"))
         self.assertEqual(args.timeout, 100)
+        self.assertIn("PROVE_LOCKING=y", machine.options[0])
+        self.assertNotEqual(machine.build, kunit.RIG.build)
 
 
 class Outcome(Case):
