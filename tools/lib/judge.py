@@ -48,6 +48,8 @@ DEATHS_SUITE = "sea_death"
 DEATH_TEXTS = (["Internal error", "Call trace:"],
                ["Unable to handle kernel", "Internal error", "Call trace:"])
 
+CALLERS = 8             # that are shown of a call trace
+
 _TIME = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
 _ESCAPE = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")    # of the firmware's, no line of its own
 _STAMP = re.compile(r"\[ *\d+\.\d{6}\]")
@@ -235,6 +237,12 @@ class Verdict:
                 "problems": self.problems, "good": not self.problems}
 
 
+def _with_callers(lines, n):
+    """Line n; if it begins a call trace with the rest, which says where it was."""
+    callers = lines[n:n + CALLERS] if "Call trace:" in lines[n - 1] else []
+    return " ".join([lines[n - 1].strip(), *(_TIME.sub("", c.strip()) for c in callers)])
+
+
 def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_asked_for=False,
           log=None):
     """Judges a run by its log.
@@ -265,7 +273,7 @@ def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_aske
             if features[name]:
                 problems.append(f"{name} is on although this run should be without it")
     wanted, wrong = _deaths(lines) if features["DEATHS"] else (set(), [])
-    bad = [f"line {n} of the log: {line.strip()}" for n, line in enumerate(lines, 1)
+    bad = [f"line {n} of the log: {_with_callers(lines, n)}" for n, line in enumerate(lines, 1)
            if BAD_TEXT.search(line) and n not in wanted]
     problems += wrong + log.problems + bad[:5]
     if bad[5:]:

@@ -88,6 +88,10 @@ class Judge(unittest.TestCase):
     def test_many_bad_lines(self):
         self.bad([*GOOD, *["BUG: x"] * 9], *["line"] * 5, "4 more lines")
 
+    def test_call_trace_with_its_callers(self):
+        self.bad([*GOOD, "Call trace:", "[    1.123456][    T1]  f+0x4/0x8", " g+0x8/0x10"],
+                 r"Call trace: +f\+0x4/0x8 +g\+0x8/0x10$")
+
     def test_missing_suite(self):
         self.bad(GOOD[:-6], "missing: suite sea_decision$")
         self.bad([], "did not come to its tests", "missing: suite copy_mc, sea_decision$")
