@@ -250,7 +250,7 @@ static bool same(struct kunit *test, const char *what, u64 simulated, u64 genuin
 	return false;
 }
 
-/* Of exceptions, not of the task: it resumes with those of the one it was preempted at. */
+/* Set on exception entry, and by a context switch left as the task before had them */
 #define PSTATE_ALLINT	BIT(13)
 #define PSTATE_VARIES	(PSR_DIT_BIT | PSTATE_ALLINT)
 

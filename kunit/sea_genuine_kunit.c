@@ -189,7 +189,7 @@ static unsigned long free_pages_now(void)
 	return global_zone_page_state(NR_FREE_PAGES);
 }
 
-/* They count what is mapped, which nobody interrupts under a page table's lock. */
+/* Per-CPU counters: preemption is off, as it is under the lock of a page table. */
 static void add_rmap(struct folio *folio, struct vm_area_struct *vma, unsigned long addr)
 {
 	guard(preempt)();

@@ -12,12 +12,14 @@
 
 #include <linux/acpi.h>
 #include <linux/bitmap.h>
+#include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/libnvdimm.h>
-#include <linux/memory_hotplug.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
@@ -33,6 +35,7 @@
 
 struct dimm dimms[NR_DIMMS];
 DEFINE_RAW_SPINLOCK(rig_lock);
+/* See rig.h for what either guards. */
 DEFINE_MUTEX(rig_mutex);
 
 struct dimm *dimm_of(phys_addr_t pa)
@@ -87,6 +90,7 @@ void dimm_wait_dead(struct dimm *d)
 {
 	int cpu;
 
+	guard(cpus_read_lock)();
 	for_each_online_cpu(cpu)
 		smp_call_on_cpu(cpu, dimm_wait_this_cpu, d, false);
 }
@@ -167,22 +171,25 @@ struct page *sea_rig_alloc_page(void)
 void sea_rig_free_page(struct page *page)
 {
 	guard(mutex)(&rig_mutex);
+	/* The page allocator makes it as good as new; else it is the last to be used again. */
 	if (dimm_node() == DIMM_NODE)
 		__free_page(page);
 	else
-		list_add(&page->lru, &held);
+		list_add_tail(&page->lru, &held);
 }
 
 static int dimm_offline(struct dimm *d)
 {
 	int err;
 
+	lockdep_assert_held(&rig_mutex);
 	if (!d->online)
 		return 0;
 
 	release_pages_held();
 	err = offline_and_remove_memory(d->start, d->size);
-	d->online = !!err;
+	/* With others on it, it is not to be killed. */
+	d->online = err && (dimm_node() == DIMM_NODE || hold_pages(d));
 	return err;
 }
 
@@ -191,6 +198,7 @@ static int dimm_online(struct dimm *d)
 	enum mmop online_type = mhp_get_default_online_type();
 	int err;
 
+	lockdep_assert_held(&rig_mutex);
 	mhp_set_default_online_type(MMOP_ONLINE_MOVABLE);
 	err = add_memory(dimm_node(), d->start, d->size, MHP_NONE);
 	mhp_set_default_online_type(online_type);
@@ -279,8 +287,14 @@ static int dimm_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	unsigned long pages;
 	int err;
 
+	guard(mutex)(&rig_mutex);
 	if (!on_qemu_virt() || d->pdev)
 		return -ENODEV;
+	/* Whoever injects errors asks for pages by node. */
+	if (rig_firmware_reports() && !node_possible(DIMM_NODE)) {
+		pr_err("needs NUMA node %d, see tools/qemu/arm64_rig.py\n", DIMM_NODE);
+		return -ENODEV;
+	}
 
 	err = pci_enable_device(pdev);
 	if (err)
@@ -318,18 +332,18 @@ static void dimm_remove(struct pci_dev *pdev)
 {
 	struct dimm *d = dimms[PMEM].pdev == pdev ? &dimms[PMEM] : &dimms[DIMM];
 
+	guard(mutex)(&rig_mutex);
 	/* Alive it stays, whoever still uses it */
 	sea_rig_repair();
 	if (d->bus)
 		nvdimm_bus_unregister(d->bus);
-	mutex_lock(&rig_mutex);
+	d->bus = NULL;
 	if (dimm_offline(d))
 		pr_warn("DIMM is in use and stays\n");
 	raw_spin_lock_irq(&rig_lock);
 	d->pdev = NULL;
 	raw_spin_unlock_irq(&rig_lock);
 	dimm_free(d);
-	mutex_unlock(&rig_mutex);
 }
 
 static const struct pci_device_id dimm_ids[] = {

@@ -3,8 +3,8 @@
  * The firmware's part in a memory error: it takes the abort first, writes an
  * error record where APEI looks for it, and lets the kernel take the abort.
  *
- * A kprobe on do_sea() stands in for EL3, so that this works on any kernel; it but has
- * do_sea() called from here, as a kprobe's handler may take no locks. Only a
+ * A kprobe on do_sea() stands in for EL3, so that this works on any kernel. All its
+ * handler does is to have firmware_sea() called instead: it may take no lock. Only a
  * whole DIMM can be taken off the bus. An access to one of its pages that is not
  * poisoned, and a store, which on most hardware does not consume poison, are let pass:
  * the DIMM is back on the bus for a moment and the access is made again.
@@ -194,6 +194,8 @@ static int __nocfi firmware_sea(unsigned long far, unsigned long esr,
 		return 0;
 	}
 
+	/* The record is this task's, and nobody else's to claim. */
+	guard(preempt)();
 	return consume(far, esr) ? do_sea(far, esr, regs, &sea_probe) : 0;
 }
 

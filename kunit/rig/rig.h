@@ -48,8 +48,9 @@ struct dimm {
 enum { DIMM, PMEM, NR_DIMMS };
 extern struct dimm dimms[NR_DIMMS];
 
-/* Guards what changes while a DIMM is there; and that it stays */
+/* Guards what changes while a DIMM is there */
 extern raw_spinlock_t rig_lock;
+/* Guards that it is there */
 extern struct mutex rig_mutex;
 
 struct dimm *dimm_of(phys_addr_t pa);

@@ -290,14 +290,14 @@ def require(k, build, *symbols):
 
 
 def ghes_off(k):
-    """without GHES the kernel (7.3: what is touched) builds, and is the base's"""
+    """without GHES the kernel builds, and is the base's"""
     arch, build = k.configure("noghes")
     if "CONFIG_ARCH_HAS_COPY_MC=y" in k.config(build):
         raise Fail("ARCH_HAS_COPY_MC is on without ACPI_APEI_GHES")
     require(k, build, "CONFIG_ARM64_MTE=y")
     objects = [f"arch/arm64/lib/{n}.o" for n in ("copy_to_user", "copy_from_user", "copy_page",
                                                  "mte")]
-    # Five minutes of CI's, and the kernels have the same code of ours to link.
+    # To link it takes five minutes: one kernel, and of the others what is touched.
     linked = version_key(k.tree.version)[:2] == version_key(KERNELS[0])
     if linked:
         text = k.make(arch, build, "vmlinux")

@@ -8,6 +8,7 @@ started, and one that skipped what it should have run.
 import dataclasses
 import fnmatch
 import glob
+import itertools
 import os
 import re
 
@@ -50,6 +51,7 @@ DEATH_TEXTS = (["Internal error", "Call trace:"],
 
 CALLERS = 8             # that are shown of a call trace
 
+_CALLER = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
 _TIME = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
 _ESCAPE = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")    # of the firmware's, no line of its own
 _STAMP = re.compile(r"\[ *\d+\.\d{6}\]")
@@ -238,8 +240,9 @@ class Verdict:
 
 
 def _with_callers(lines, n):
-    """Line n; if it begins a call trace with the rest, which says where it was."""
+    """Line n; if it begins a call trace with the callers, which say where it was."""
     callers = lines[n:n + CALLERS] if "Call trace:" in lines[n - 1] else []
+    callers = itertools.takewhile(_CALLER.search, callers)
     return " ".join([lines[n - 1].strip(), *(_TIME.sub("", c.strip()) for c in callers)])
 
 

@@ -70,6 +70,7 @@ CONFIG_SERIAL_AMBA_PL011_CONSOLE=y''',
                            kernel_path='arch/arm64/boot/Image.gz',
                            kernel_command_line='console=ttyAMA0 panic=-1 acpi=force',
                            extra_qemu_params=[
+                               # A GICv3 is no memory to an interrupt, which thus does not abort.
                                '-machine', 'virt,ras=on,gic-version=3',
                                '-cpu', 'max,pauth-impdef=on', '-smp', str(CPUS),
                                '-m', '1G,slots=1,maxmem=2G',

@@ -14,8 +14,8 @@ CONFIG_SERIAL_AMBA_PL011_CONSOLE=y''',
                            kernel_path='arch/arm64/boot/Image.gz',
                            kernel_command_line='console=ttyAMA0 panic=-1',
                            extra_qemu_params=[
-                               '-machine', 'virt', '-cpu', 'max,pauth-impdef=on',
-                               '-smp', '2', '-m', '1G,slots=1,maxmem=2G',
+                               '-machine', 'virt,gic-version=3',
+                               '-cpu', 'max,pauth-impdef=on', '-smp', '2', '-m', '1G',
                                '-global', 'gpex-pcihost.allow-unmapped-accesses=off',
                                '-object', 'memory-backend-ram,id=dimm0,size=128M,share=on',
                                '-device', 'ivshmem-plain,memdev=dimm0'])

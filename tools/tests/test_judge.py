@@ -89,7 +89,7 @@ class Judge(unittest.TestCase):
         self.bad([*GOOD, *["BUG: x"] * 9], *["line"] * 5, "4 more lines")
 
     def test_call_trace_with_its_callers(self):
-        self.bad([*GOOD, "Call trace:", "[    1.123456][    T1]  f+0x4/0x8", " g+0x8/0x10"],
+        self.bad([*GOOD, "Call trace:", "[    1.123456][    T1]  f+0x4/0x8", " g+0x8/0x10", "x"],
                  r"Call trace: +f\+0x4/0x8 +g\+0x8/0x10$")
 
     def test_missing_suite(self):

@@ -349,8 +349,8 @@ static void enter_cgroup(void)
 {
 	mkdir(CGROUP, 0755);
 	need(!mount("none", CGROUP, "cgroup2", 0, NULL), "cgroup2");
+	mkdir(OWN_CGROUP, 0755);
 	need(!write_file(CGROUP "/cgroup.subtree_control", "+memory") &&
-	     !mkdir(OWN_CGROUP, 0755) &&
 	     !write_file(OWN_CGROUP "/cgroup.procs", "0"), "memory cgroup");
 }
 
@@ -360,18 +360,24 @@ static void leave_cgroup(void)
 	umount(CGROUP);
 }
 
-/* The page at @p, and the one behind it; a page that is being migrated is back soon. */
+/*
+ * Reclaim until the page at @p and the one behind it are in swap. Three times in a
+ * row, as one that is being migrated is back soon.
+ */
 static void swap_out(const char *p)
 {
-	int i, gone = 0;
+	int i, err, gone = 0;
 
 	for (i = 0; i < 500 && gone < 3; i++) {
 		/* Pages used a moment ago stay. */
 		need(!write_file("/proc/self/clear_refs", "1"), "clear_refs");
-		write_file(OWN_CGROUP "/memory.reclaim", "1M");
+		err = write_file(OWN_CGROUP "/memory.reclaim", "1M");
+		errno = -err;
+		need(!err || err == -EAGAIN, "memory.reclaim");
 		gone = phys_addr(p) || phys_addr(p + page_size) ? 0 : gone + 1;
 		usleep(5000);
 	}
+	errno = EBUSY;
 	need(gone == 3, "swapped out");
 }
 
@@ -1006,7 +1012,7 @@ static long dax_load(struct child *c)
 }
 
 /* A disk of the device mapper, whose writes are kept on the persistent memory */
-static void writecache(unsigned long cmd, bool table)
+static bool writecache(unsigned long cmd, bool table)
 {
 	struct {
 		struct dm_ioctl head;
@@ -1024,9 +1030,10 @@ static void writecache(unsigned long cmd, bool table)
 		.params = "p /dev/ram0 " PMEM " 4096 0",
 	};
 	int fd = open("/dev/mapper/control", O_RDWR);
+	bool ok = fd >= 0 && !ioctl(fd, cmd, &req);
 
-	need(fd >= 0 && !ioctl(fd, cmd, &req), "device mapper");
 	close(fd);
+	return ok;
 }
 
 /* Where on the persistent memory is the page at @p? */
@@ -1051,17 +1058,22 @@ static long writecache_read(struct child *c)
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *buf = p + 8 * page_size;
 	int fd = open(PMEM, O_WRONLY | O_DIRECT), err;
+	size_t i;
 	long ret;
 
 	/* A new cache has no superblock. */
 	need(p != MAP_FAILED && fd >= 0 &&
 	     pwrite(fd, buf, page_size, 0) == (int)page_size, PMEM);
 	close(fd);
-	writecache(DM_DEV_CREATE, false);
-	writecache(DM_TABLE_LOAD, true);
-	writecache(DM_DEV_SUSPEND, false);	/* which is resume, too */
+	/* To suspend is to resume, too. */
+	need(writecache(DM_DEV_CREATE, false) &&
+	     writecache(DM_TABLE_LOAD, true) &&
+	     writecache(DM_DEV_SUSPEND, false), "device mapper");
 
+	/* Other tests have left there what fill_pages() makes. */
 	fill_pages(p, 8 * page_size);
+	for (i = 0; i < 8 * page_size; i++)
+		p[i] ^= 0x5a;
 	fd = open("/dev/dm-0", O_RDWR | O_DIRECT);
 	need(fd >= 0 && pwrite(fd, p, 8 * page_size, 0) == 8 * (int)page_size,
 	     "/dev/dm-0");
@@ -1070,8 +1082,6 @@ static long writecache_read(struct child *c)
 	ret = pread(fd, buf, page_size, 3 * page_size);
 	err = errno;
 
-	need(!dimm_repair() && !close(fd), "repair");
-	writecache(DM_DEV_REMOVE, false);
 	errno = err;
 	return ret;
 }
@@ -1174,6 +1184,10 @@ TEST_F(poison, dax_load)
 TEST_F(poison, dm_writecache)
 {
 	READ(.read = writecache_read, .ret = -1, .err = EIO, .dax = true);
+
+	/* It writes to the disk what it still has. */
+	dimm_repair();
+	writecache(DM_DEV_REMOVE, false);
 }
 
 TEST_F(poison, nvdimm_claim)
