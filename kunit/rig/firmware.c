@@ -333,9 +333,10 @@ static void consume_poison(struct work_struct *work)
 
 	if (!p)
 		return;
-	/* Nobody wants the data, let alone to know that there are none. */
+	/* Nobody wants the data, let alone to know that there are none; but they are loaded. */
 	if (copy_mc_to_kernel(&data, p, sizeof(data)))
 		data = 0;
+	barrier_data(&data);
 	memunmap(p);
 }
 
