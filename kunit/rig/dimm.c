@@ -111,7 +111,8 @@ int dimm_node(void)
 
 /*
  * On a node with other memory somebody else may be given pages of the DIMM. All of
- * them are allocated then, those in use emptied, and given out from here.
+ * them are allocated then, those in use emptied, and given out from here. False if
+ * somebody keeps some.
  */
 static LIST_HEAD(held);
 
@@ -119,6 +120,9 @@ static bool hold_pages(struct dimm *d)
 {
 	unsigned long i, nr = PHYS_PFN(d->size);
 	struct page *pages;
+
+	if (dimm_node() == DIMM_NODE)
+		return true;
 
 	pages = alloc_contig_pages(nr, GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_THISNODE,
 				   dimm_node(), NULL);
@@ -189,7 +193,7 @@ static int dimm_offline(struct dimm *d)
 	release_pages_held();
 	err = offline_and_remove_memory(d->start, d->size);
 	/* With others on it, it is not to be killed. */
-	d->online = err && (dimm_node() == DIMM_NODE || hold_pages(d));
+	d->online = err && hold_pages(d);
 	return err;
 }
 
@@ -208,7 +212,7 @@ static int dimm_online(struct dimm *d)
 	d->online = pfn_to_online_page(PHYS_PFN(d->start));
 	if (!d->online)
 		return -ENXIO;
-	if (dimm_node() == DIMM_NODE || hold_pages(d))
+	if (hold_pages(d))
 		return 0;
 
 	dimm_offline(d);

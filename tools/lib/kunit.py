@@ -40,7 +40,7 @@ class Machine:
 
 MTE = Machine("kunit", "", "tools/qemu/arm64_mte.py", ("MTE",), {}, 1007)
 PLAIN = dataclasses.replace(MTE, qemu="", has=())
-RIG = Machine("rig", "kunit/rig", "tools/qemu/arm64_rig.py", ("RIG",), packages.FIRMWARE, 1225)
+RIG = Machine("rig", "kunit/rig", "tools/qemu/arm64_rig.py", ("RIG",), packages.FIRMWARE, 1305)
 RIG_LOCKDEP = dataclasses.replace(RIG, build="rig-lockdep",
                                   options=("--kconfig_add=CONFIG_PROVE_LOCKING=y",))
 RIG_DT = dataclasses.replace(RIG, qemu="tools/qemu/arm64_rig_dt.py", packages={})

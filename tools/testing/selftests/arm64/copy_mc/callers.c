@@ -1051,9 +1051,9 @@ static uint64_t find_on_pmem(const char *p, char *buf)
 	return pmem_start + off;
 }
 
-/* bio_copy_block(); the first of many blocks is poisoned, and what lies behind it. */
 #define BLOCKS	64
 
+/* bio_copy_block(); the first of many blocks is poisoned, and what lies behind it. */
 static long writecache_read(struct child *c)
 {
 	const size_t len = BLOCKS * page_size;
