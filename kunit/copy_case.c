@@ -68,6 +68,9 @@ struct copy *copy_init(struct kunit *test)
 
 	c->to = c->r->to_user ? user_area(test) : kernel_area(test);
 	c->seen = c->r->to_user ? kernel_area(test) : c->to;
+	/* copy_highpage() does that: have each run find it alike. */
+	if (c->r->pages)
+		page_kasan_tag_reset(virt_to_page(copy_to(c)));
 	c->from = c->r->from_user ? user_area(test) : kernel_area(test);
 	if (c->r->from_user)
 		KUNIT_ASSERT_EQ(test, copy_to_user((__force void __user *)c->from,

@@ -898,7 +898,7 @@ static void both_poisoned_irqs_off(struct kunit *test)
 	both_from(test, b, c->r->pages ? 0 : c->len / 2);
 }
 
-/* The DIMM was then revived, or the access simulated: the rest of the copy is done. */
+/* The page was then repaired, or the access simulated: the rest of the copy is done. */
 static const char *death_wrong(struct copy *c, unsigned long left, size_t p)
 {
 	if (!c->si.died || c->si.fixed ||
@@ -912,7 +912,7 @@ static void both_unclaimed(struct kunit *test)
 	struct both *b = both_init(test, false);
 
 	b->wrong = death_wrong;
-	b->few = true;		/* The DIMM dies for each. */
+	b->few = true;
 	b->c->si.claim = -ENOENT;
 	both_copies(test, b);
 }
@@ -965,7 +965,7 @@ static bool both_to(struct kunit *test, struct both *b, size_t p, u8 *bytes)
 	return true;
 }
 
-/* A dead DIMM aborts stores as well, which few machines do. */
+/* A dead page aborts stores as well, which few machines do. */
 static void both_store(struct kunit *test)
 {
 	struct both *b = both_init(test, true);

@@ -11,6 +11,7 @@
 #include <asm/copy_mc.h>
 #include <asm/mte.h>
 
+#include "rig/sea_rig.h"
 #include "sea_inject.h"
 
 #define GRANULES	(PAGE_SIZE / MTE_GRANULE_SIZE)
@@ -381,6 +382,111 @@ static void mte_hugetlb_poisoned(struct kunit *test)
 	}
 }
 
+static void repair(void *unused)
+{
+	sea_rig_repair();
+}
+
+/* With the rig: all of a page is poisoned, its tags as well as its data. */
+static void genuine_init(struct kunit *test)
+{
+	if (sea_rig_missing())
+		kunit_skip(test, "%s", sea_rig_missing());
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, repair, NULL), 0);
+}
+
+static void poison_page(struct kunit *test, struct pages *p, struct page *page)
+{
+	p->si.genuine = true;
+	p->si.revive = sea_rig_repair;
+	KUNIT_ASSERT_EQ(test, sea_rig_set(page_to_phys(page), PAGE_SIZE,
+					  SEA_RIG_POISON | SEA_RIG_NO_RECORD), 0);
+}
+
+static void expect_genuine(struct kunit *test, struct pages *p, struct page *page)
+{
+	KUNIT_EXPECT_EQ(test, p->si.matches, 1);
+	KUNIT_EXPECT_EQ(test, p->si.fixed, 1);
+	KUNIT_EXPECT_EQ(test, p->si.claims, 1);
+	KUNIT_EXPECT_EQ(test, p->si.fault, __untagged_addr((unsigned long)page_address(page)));
+	KUNIT_EXPECT_FALSE(test, p->si.esr & ESR_ELx_WNR);
+}
+
+static void mte_genuine(struct kunit *test)
+{
+	struct pages *p;
+
+	genuine_init(test);
+	p = pages_init(test);
+	for (int i = 0; i < 2; i++) {
+		clear_page_mte_tagged(p->to);
+		if (i) {
+			KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->to));
+			set_page_mte_tagged(p->to);
+		}
+		poison_page(test, p, p->from);
+		KUNIT_EXPECT_EQ(test, run(p), -EFAULT);
+		expect_genuine(test, p, p->from);
+		expect_untagged(test, p->to);
+		sea_rig_repair();
+	}
+
+	KUNIT_EXPECT_EQ(test, run(p), 0);
+	KUNIT_EXPECT_EQ(test, p->si.matches, 0);
+	expect_copied(test, p);
+	KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->from), from_tag), GRANULES);
+}
+
+/* Of a page whose data abort, too, the load of tags by itself */
+static void mte_genuine_tags(struct kunit *test)
+{
+	struct pages *p;
+	int ret;
+
+	genuine_init(test);
+	p = pages_init(test);
+	poison_page(test, p, p->from);
+	sea_inject_arm(&p->si);
+	ret = mte_copy_mc_page_tags(page_address(p->to), page_address(p->from));
+	sea_inject_disarm(&p->si);
+	KUNIT_EXPECT_EQ(test, ret, -EFAULT);
+	expect_genuine(test, p, p->from);
+	KUNIT_EXPECT_EQ(test, p->si.before.pc, tag_load(test));
+
+	/* What is not claimed is fatal, and then the load was made good. */
+	p->si.claim = -ENOENT;
+	sea_inject_arm(&p->si);
+	ret = mte_copy_mc_page_tags(page_address(p->to), page_address(p->from));
+	sea_inject_disarm(&p->si);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, p->si.died, 1);
+	KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->to), from_tag), GRANULES);
+}
+
+static void mte_genuine_hugetlb(struct kunit *test)
+{
+	bool first;
+
+	genuine_init(test);
+	first = tags_come_first(test);
+	for (int bad = 0; bad < HUGE_PAGES; bad++) {
+		struct pages *p = huge_init(test);
+		int failed;
+
+		poison_page(test, p, p->from + bad);
+		failed = run_huge(test, p);
+		KUNIT_EXPECT_EQ(test, failed, first ? 0 : bad);
+		expect_genuine(test, p, p->from + bad);
+		expect_untagged(test, p->to + failed);
+		sea_rig_repair();
+
+		KUNIT_ASSERT_EQ(test, run_huge(test, p), HUGE_PAGES);
+		for (int i = 0; i < HUGE_PAGES; i++)
+			KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->to + i), from_tag),
+					GRANULES);
+	}
+}
+
 static struct kunit_case mte_cases[] = {
 	KUNIT_CASE(mte_success),
 	KUNIT_CASE(mte_untagged_source),
@@ -390,6 +496,9 @@ static struct kunit_case mte_cases[] = {
 	KUNIT_CASE(mte_unclaimed_tags),
 	KUNIT_CASE(mte_hugetlb_success),
 	KUNIT_CASE(mte_hugetlb_poisoned),
+	KUNIT_CASE(mte_genuine),
+	KUNIT_CASE(mte_genuine_tags),
+	KUNIT_CASE(mte_genuine_hugetlb),
 	{}
 };
 

@@ -120,7 +120,7 @@ static void mceerr(struct callback_head *work)
 
 static struct callback_head mceerr_work = { .func = mceerr };
 
-static void queue_mceerr(void)
+static void queue_mceerr(struct sea_inject *si)
 {
 	task_work_add(current, &mceerr_work, TWA_RESUME);
 }
@@ -140,7 +140,7 @@ static void mceerr_queued_after_claim(struct process *p)
 	local_irq_save(flags);
 	fail_copy(p, &p->kernel);
 	local_irq_restore(flags);
-	queue_mceerr();
+	queue_mceerr(&p->kernel);
 }
 
 /* The fault path does not wait for the return to user mode. */

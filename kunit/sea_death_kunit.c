@@ -23,6 +23,7 @@
 
 #include <asm/copy_mc.h>
 
+#include "rig/sea_rig.h"
 #include "sea_inject.h"
 
 #define LEN		64
@@ -41,6 +42,7 @@ struct death {
 	const char *what;		/* it dies of, to the die notifiers */
 	const char *log[2];		/* what the kernel log says */
 	bool user;			/* it needs an address space */
+	bool genuine;			/* it needs the rig */
 };
 
 /* What a thread needs in order to die, and what the die notifier saw of it */
@@ -101,6 +103,10 @@ static const struct death list[] = {
 	  { "Internal error: synchronous external abort: " } },
 	{ "memcpy", copy_without_entry, memcpy, "__pi_memcpy_generic", sea,
 	  { "Internal error: synchronous external abort: " } },
+	{ "copy_mc_to_kernel, genuine, not claimed", copy_unclaimed, memcpy_mc, NULL, sea,
+	  { "Internal error: synchronous external abort: " }, .genuine = true },
+	{ "memcpy, genuine", copy_without_entry, memcpy, "__pi_memcpy_generic", sea,
+	  { "Internal error: synchronous external abort: " }, .genuine = true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(death, list, name);
@@ -199,8 +205,27 @@ static void free_dying(void *d)
 	free_page((unsigned long)d);
 }
 
+static void free_dead(void *page)
+{
+	sea_rig_repair();
+	__free_page(page);
+}
+
+/* A page that is dead, for those who load from where the simulator traps */
+static void init_dead(struct kunit *test, struct dying *d)
+{
+	struct page *page = alloc_page(GFP_HIGHUSER_MOVABLE);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_dead, page), 0);
+	KUNIT_ASSERT_EQ(test, sea_rig_set(page_to_phys(page), PAGE_SIZE, SEA_RIG_DEAD), 0);
+	d->si.trap = (unsigned long)page_address(page);
+	d->si.genuine = true;
+}
+
 static void death(struct kunit *test)
 {
+	const struct death *row = test->param_value;
 	struct dying *d;
 	struct kmsg_dump_iter iter;
 	int i, users;
@@ -208,14 +233,18 @@ static void death(struct kunit *test)
 
 	if (!deaths)
 		kunit_skip(test, "needs DEATHS");
+	if (row->genuine && sea_rig_missing())
+		kunit_skip(test, "%s", sea_rig_missing());
 
 	/* A thread that lives on keeps it. */
 	BUILD_BUG_ON(sizeof(*d) > PAGE_SIZE);
 	d = (struct dying *)get_zeroed_page(GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, d);
-	d->death = test->param_value;
+	d->death = row;
 	memset(d->from, 0x5a, LEN);
 	KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &d->si, LEN), 0);
+	if (row->genuine)
+		init_dead(test, d);
 	d->si.fsc = ESR_ELx_FSC_EXTABT;
 	d->si.poison[0].len = LEN;
 	d->si.claim = -ENOENT;

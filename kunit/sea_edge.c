@@ -19,13 +19,17 @@
 #include "rig/sea_rig.h"
 #include "sea_edge.h"
 
-KUNIT_DEFINE_ACTION_WRAPPER(free_dimm, sea_rig_free_page, struct page *);
-KUNIT_DEFINE_ACTION_WRAPPER(unmap_dimm, vunmap, const void *);
+KUNIT_DEFINE_ACTION_WRAPPER(unmap_contents, vunmap, const void *);
 KUNIT_DEFINE_ACTION_WRAPPER(free_edge, free_vm_area, struct vm_struct *);
 
-static void revive_dimm(void *unused)
+static void free_dead(void *page)
 {
-	sea_rig_revive();
+	__free_page(page);
+}
+
+static void repair(void *unused)
+{
+	sea_rig_repair();
 }
 
 static void hide_linear(struct page *page)
@@ -90,23 +94,24 @@ static unsigned long init_linear(struct kunit *test, struct sea_edge *e)
  * @kind: where it is mapped
  * @size: in bytes, whole pages; a power of 2, for the sake of kmalloc()'s alignment
  *
- * The DIMM is alive again when the test is over, whatever becomes of it. May sleep.
- * Where it is impossible the test ends.
+ * No page is dead when the test is over, whatever becomes of it. May sleep. Where it
+ * is impossible the test ends.
  */
 void sea_edge_init(struct kunit *test, struct sea_edge *e, struct sea_inject *si,
 		   enum sea_edge_kind kind, size_t size)
 {
-	if (!sea_rig_present())
-		kunit_skip(test, "needs RIG");
+	if (sea_rig_missing())
+		kunit_skip(test, "%s", sea_rig_missing());
 
 	e->kind = kind;
 	e->si = si;
-	e->page = sea_rig_alloc_page();
+	/* As user space has it: without a KASAN tag in its address */
+	e->page = alloc_page(GFP_HIGHUSER_MOVABLE);
 	KUNIT_ASSERT_NOT_NULL(test, e->page);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_dimm, e->page), 0);
-	e->dimm = vmap(&e->page, 1, VM_MAP, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, e->dimm);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unmap_dimm, e->dimm), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_dead, e->page), 0);
+	e->contents = vmap(&e->page, 1, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, e->contents);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unmap_contents, e->contents), 0);
 
 	si->size = size;
 	si->mapped = size - PAGE_SIZE;
@@ -121,14 +126,21 @@ void sea_edge_init(struct kunit *test, struct sea_edge *e, struct sea_inject *si
 	si->trap = __untagged_addr(si->trap);
 	si->fsc = ESR_ELx_FSC_EXTABT;
 	si->poison[0] = (struct sea_poison){ si->mapped, PAGE_SIZE };
-	si->revive = sea_rig_revive;
-	KUNIT_ASSERT_EQ(test, kunit_add_action(test, revive_dimm, NULL), 0);
+	si->revive = sea_rig_repair;
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, repair, NULL), 0);
 }
 
-static void kill_dimm(struct sea_edge *e)
+static void set_healthy(struct kunit *test, struct sea_edge *e)
+{
+	KUNIT_ASSERT_EQ(test, sea_rig_set(page_to_phys(e->page), PAGE_SIZE, SEA_RIG_HEALTHY), 0);
+	e->dead = false;
+}
+
+static void set_dead(struct kunit *test, struct sea_edge *e)
 {
 	if (!e->dead)
-		sea_rig_kill();
+		KUNIT_ASSERT_EQ(test, sea_rig_set(page_to_phys(e->page), PAGE_SIZE,
+						  SEA_RIG_DEAD), 0);
 	e->dead = true;
 }
 
@@ -162,21 +174,21 @@ static int unmap_user(unsigned long addr)
  * sea_edge_switch() - choose how the last page aborts
  * @test: the test
  * @e: the memory
- * @genuine: with the DIMM, which is dead from now on, or the simulator
+ * @genuine: because it is dead, from now on, or by the simulator
  *
- * To be called before each access: an abort that would have been fatal has the DIMM
- * revived. May sleep.
+ * To be called before each access: an abort that would have been fatal has the page
+ * repaired. May sleep.
  */
 void sea_edge_switch(struct kunit *test, struct sea_edge *e, bool genuine)
 {
 	unsigned long addr = sea_edge(e);
 	int err = 0;
 
-	/* Then the last abort had it revived. */
+	/* Then the last abort had it repaired. */
 	if (e->si->genuine && (e->si->died || e->si->retried))
 		e->dead = false;
 	if (genuine)
-		kill_dimm(e);
+		set_dead(test, e);
 	if (e->si->genuine == genuine)
 		return;
 
@@ -210,11 +222,10 @@ void sea_edge_write(struct kunit *test, struct sea_edge *e, const u8 *from)
 	if (e->kind == SEA_EDGE_USER)
 		KUNIT_ASSERT_EQ(test, copy_to_user((void __user *)si->trap, from, si->mapped), 0);
 
-	sea_rig_revive();
-	memcpy(e->dimm, from + si->mapped, PAGE_SIZE);
-	e->dead = false;
+	set_healthy(test, e);
+	memcpy(e->contents, from + si->mapped, PAGE_SIZE);
 	if (si->genuine)
-		kill_dimm(e);
+		set_dead(test, e);
 }
 
 /**
@@ -235,10 +246,9 @@ void sea_edge_read(struct kunit *test, struct sea_edge *e, u8 *to)
 	if (!si->genuine)
 		return;
 
-	sea_rig_revive();
-	memcpy(to + si->mapped, e->dimm, PAGE_SIZE);
-	e->dead = false;
-	kill_dimm(e);
+	set_healthy(test, e);
+	memcpy(to + si->mapped, e->contents, PAGE_SIZE);
+	set_dead(test, e);
 }
 
 static bool same(struct kunit *test, const char *what, u64 simulated, u64 genuine)

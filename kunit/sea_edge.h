@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Memory whose last page aborts, at the same address in either way: it is a trap
- * of the simulator, or a page of the rig's DIMM while that is off the bus.
+ * of the simulator, or a page that the rig has declared dead.
  */
 #ifndef KUNIT_SEA_EDGE_H
 #define KUNIT_SEA_EDGE_H
@@ -24,16 +24,16 @@ enum sea_edge_kind {
  * struct sea_edge - such memory, made by sea_edge_init()
  * @kind: where it is mapped
  * @si: the injection, which knows its address and size
- * @page: of the DIMM
- * @dimm: that page, mapped somewhere else
+ * @page: the one that dies
+ * @contents: that page, mapped somewhere else
  * @area: kernel addresses, of SEA_EDGE_KERNEL
- * @dead: the DIMM is off the bus, unless an abort had it revived
+ * @dead: it is dead, unless an abort had it repaired
  */
 struct sea_edge {
 	enum sea_edge_kind kind;
 	struct sea_inject *si;
 	struct page *page;
-	u8 *dimm;
+	u8 *contents;
 	struct vm_struct *area;
 	bool dead;
 };

@@ -359,35 +359,42 @@ static void bvec_copy(struct kunit *test)
 	expect_copied(test, to, copied);
 }
 
-/* A case that ends while the DIMM is dead leaves none that is. */
+/* A case that ends while a page is dead leaves none that is. */
+static struct page *left_page;
+
 static void left_dead(struct kunit *test)
 {
 	static const struct injector genuine = { "genuine", true };
+	struct sea_edge *edge;
 
 	test->param_value = &genuine;
-	init_edge(test, SEA_EDGE_KERNEL, SIZE);
+	edge = init_edge(test, SEA_EDGE_KERNEL, SIZE);
+	get_page(edge->page);
+	left_page = edge->page;
 }
 
-static void revived(struct kunit *test)
+static void repaired(struct kunit *test)
 {
 	struct sea_inject *si = zalloc(test, sizeof(*si));
-	struct page *page;
 	u8 *buf = zalloc(test, LEN);
+	struct page *page;
 	unsigned long left;
 
-	if (!sea_rig_present())
-		kunit_skip(test, "needs RIG");
+	if (sea_rig_missing())
+		kunit_skip(test, "%s", sea_rig_missing());
 
-	page = sea_rig_alloc_page();
+	/* If the case before did not run, this one has little to say. */
+	page = left_page ?: alloc_page(GFP_HIGHUSER_MOVABLE);
+	left_page = NULL;
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	/* So that nothing worse happens if it is not */
 	si->genuine = true;
-	si->revive = sea_rig_revive;
+	si->revive = sea_rig_repair;
 	sea_inject_arm(si);
 	memset(page_address(page), 0x3c, LEN);
 	left = copy_mc_to_kernel(buf, page_address(page), LEN);
 	sea_inject_disarm(si);
-	sea_rig_free_page(page);
+	__free_page(page);
 
 	KUNIT_EXPECT_EQ(test, si->matches, 0);
 	KUNIT_EXPECT_EQ(test, left, 0);
@@ -402,7 +409,7 @@ static struct kunit_case genuine_cases[] = {
 	KUNIT_CASE_PARAM(iovec_copy, injector_gen_params),
 	KUNIT_CASE_PARAM(bvec_copy, injector_gen_params),
 	KUNIT_CASE(left_dead),
-	KUNIT_CASE(revived),
+	KUNIT_CASE(repaired),
 	{}
 };
 

@@ -30,6 +30,9 @@ static struct {
 } armed[8];
 static DEFINE_RAW_SPINLOCK(armed_lock);
 
+/* That many deaths of one injection are one access which cannot be made good. */
+#define MAX_DEATHS	1000
+
 /**
  * sea_inject_arm() - from now on inject into the current task
  * @si: where, when and what; its record is reset
@@ -524,11 +527,23 @@ static bool run_set(struct sea_inject *si, struct pt_regs *regs,
 	return false;
 }
 
+/*
+ * At the access itself or, 0x13 to 0x17, on the walk that it took; with one bit more, of
+ * parity
+ */
+static bool is_sea(unsigned long esr)
+{
+	unsigned long fsc = esr & ESR_ELx_FSC & ~(ESR_ELx_FSC_EXTABT ^ ESR_ELx_FSC_SECC);
+
+	return fsc == ESR_ELx_FSC_EXTABT ||
+	       (fsc >= ESR_ELx_FSC_SEA_TTW(-1) && fsc <= ESR_ELx_FSC_SEA_TTW(3));
+}
+
 /* An abort of the CPU's own: unless it is fixed up the access is made again. */
 static bool genuine_abort(struct sea_inject *si, struct pt_regs *regs,
 			  unsigned long esr, unsigned long far)
 {
-	if ((esr & ESR_ELx_FSC) != ESR_ELx_FSC_EXTABT)
+	if (!is_sea(esr))
 		return false;
 
 	si->accesses++;
@@ -556,12 +571,11 @@ bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 	bool done = false;
 	u32 insn;
 
-	if (!si || si->busy || user_mode(regs) ||
-	    ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR)
+	if (!si || si->busy || user_mode(regs))
 		return false;
 	if (si->genuine)
 		return genuine_abort(si, regs, esr, far);
-	if (!esr_fsc_is_translation_fault(esr) ||
+	if (ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR || !esr_fsc_is_translation_fault(esr) ||
 	    __untagged_addr(far) - si->trap >= si->size)
 		return false;
 
@@ -592,7 +606,7 @@ bool sea_inject_dies(const char *msg)
 {
 	struct sea_inject *si = sea_inject_current();
 
-	if (!si || !si->busy || si->really_die)
+	if (!si || !si->busy || si->really_die || si->died == MAX_DEATHS)
 		return false;
 
 	/* The first reason is the one that would have been seen. */
@@ -605,7 +619,7 @@ bool sea_inject_dies(const char *msg)
  * sea_inject_claim() - the hook in place of the question to APEI
  * @regs: the registers at the abort
  *
- * Runs in the context of the abort; does not sleep.
+ * Runs in the context of the abort; @on_claim may sleep where it can.
  *
  * Return: what apei_claim_sea() does, or the answer of the injection.
  */
@@ -618,7 +632,9 @@ int sea_inject_claim(struct pt_regs *regs)
 
 	si->claims++;
 	if (si->on_claim)
-		si->on_claim();
+		si->on_claim(si);
+	if (si->real_claim)
+		si->claim = apei_claim_sea(regs);
 	return si->claim;
 }
 

@@ -49,7 +49,8 @@ struct sea_poison {
  * @esr_flip: bits to flip in the syndrome, e.g. ESR_ELx_WNR
  * @far: report this address instead of the accessed one, unless 0
  * @claim: APEI's answer
- * @on_claim: called while APEI is asked, unless NULL
+ * @real_claim: ask APEI after all, and put its answer into @claim
+ * @on_claim: called before APEI is asked, unless NULL, in the context of the abort
  * @cpy_option_b: the format in which CPYFP, CPYP and SETP leave the registers
  * @code: first instruction of a routine
  * @counts: for each of its instructions, to be increased by the number of its
@@ -57,10 +58,10 @@ struct sea_poison {
  * @nr_counts: number of its instructions
  * @really_die: if the abort is fatal, have it kill the task
  *
- * Genuine aborts, which need none of the above but @claim, @on_claim and @really_die.
+ * Genuine aborts, which need none of the above but those of APEI and @really_die.
  * @genuine: simulate nothing, record the aborts that the task takes, wherever that is
  * @revive: called after one that would have been fatal, to have the access succeed
- *	when it is made again
+ *	when it is made again; where that is in vain, the task dies in the end
  *
  * The record.
  * @accesses: number of accesses to the trapping memory
@@ -91,7 +92,8 @@ struct sea_inject {
 	unsigned long esr_flip;
 	unsigned long far;
 	int claim;
-	void (*on_claim)(void);
+	bool real_claim;
+	void (*on_claim)(struct sea_inject *si);
 	bool cpy_option_b;
 	unsigned long code;
 	unsigned int *counts;
