@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian packages: the machine's own, and others unpacked below the build directory."""
 
+import errno
 import glob
 import os
 import re
@@ -19,13 +20,13 @@ LISTS_AGE = 24 * 3600
 
 
 def run(*cmd, cwd=None):
-    """(exit code, stdout, stderr); 127 when there is no such command."""
+    """(exit code, stdout, stderr); 127 when there is no such command, or it is none."""
     try:
         p = subprocess.run(cmd, cwd=cwd, capture_output=True, text=True, errors="replace",
                            check=False, stdin=subprocess.DEVNULL,
                            env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"})
-    except FileNotFoundError:
-        return 127, "", f"{cmd[0]}: not found"
+    except OSError as e:
+        return 127, "", f"{cmd[0]}: {'not found' if e.errno == errno.ENOENT else e.strerror}"
     return p.returncode, p.stdout, p.stderr
 
 
@@ -288,12 +289,31 @@ def private_qemu(build_dir):
     return wrapper
 
 
+def usable(binary):
+    """The version of a QEMU that is good enough."""
+    version = qemu_version(binary)
+    if not version:
+        raise Fail(f"{binary}: is no QEMU that runs here; install qemu-system-arm or give --qemu")
+    if version < QEMU_OLDEST:
+        raise Fail(f"{binary}: QEMU {'.'.join(map(str, version))} is too old, "
+                   f"{'.'.join(map(str, QEMU_OLDEST))} is needed; give a newer one with --qemu")
+    return version
+
+
+def check_qemu(given):
+    """What --qemu gives must be one, before anything is made for it."""
+    if given:
+        binary = shutil.which(given)
+        if not binary:
+            raise Fail(f"--qemu {given}: no such program; give a qemu-system-aarch64")
+        usable(binary)
+
+
 def qemu(args):
     """The QEMU to use, and its version."""
+    check_qemu(args.qemu)
     if args.qemu:
         binary = shutil.which(args.qemu)
-        if not binary:
-            raise Fail(f"--qemu {args.qemu}: no such program; give a qemu-system-aarch64")
     else:
         need(not args.no_install, QEMU)
         binary = shutil.which("qemu-system-aarch64")
@@ -302,10 +322,4 @@ def qemu(args):
                 binary = private_qemu(os.path.abspath(args.build_dir))
             except Unavailable as e:
                 ui.note(f"no QEMU with MTE and MOPS: {e}; going on without them")
-    version = qemu_version(binary)
-    if not version:
-        raise Fail(f"{binary}: is no QEMU that runs here; install qemu-system-arm or give --qemu")
-    if version < QEMU_OLDEST:
-        raise Fail(f"{binary}: QEMU {'.'.join(map(str, version))} is too old, "
-                   f"{'.'.join(map(str, QEMU_OLDEST))} is needed; give a newer one with --qemu")
-    return os.path.abspath(binary), version
+    return os.path.abspath(binary), usable(binary)

@@ -12,8 +12,11 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
+import time
 
 from lib import ui
 from lib.git import Git, GitError, clean_environ
@@ -50,12 +53,18 @@ def check_space(path, need=SPACE):
 
 @contextlib.contextmanager
 def locked(path, what):
-    with open(path, "w", encoding="ascii") as f:
+    """Inside the block nobody else has the lock; whoever waits for it says for whom."""
+    with open(path, "a+", encoding="utf-8") as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            ui.note(f"waiting for another run that uses {what}")
+            f.seek(0)
+            ui.note(f"waiting for another run that uses {what}: {f.read().strip() or 'just begun'}")
             fcntl.flock(f, fcntl.LOCK_EX)
+        f.truncate(0)
+        f.write(f"{shlex.join([f'tools/{ui.tool}', *sys.argv[1:]])} (pid {os.getpid()}), "
+                f"since {time.strftime('%H:%M:%S')}\n")
+        f.flush()
         yield
 
 
@@ -219,9 +228,9 @@ class Tree:
             add_files(git, self.top, index, *ROOTS)
             return git("write-tree", index=index)
 
-    def edits(self):
+    def edits(self, work=None):
         """The names of the files whose edits are not written back."""
-        return self.git.changed(self.git.tree("overlay"), self.work_tree())
+        return self.git.changed(self.git.tree("overlay"), work or self.work_tree())
 
     def need_no_edits(self):
         if edits := self.edits():

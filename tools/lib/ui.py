@@ -4,6 +4,8 @@
 import argparse
 import errno
 import os
+import re
+import shutil
 import signal
 import sys
 import time
@@ -32,8 +34,17 @@ def note(text):
     say(f"   {text}")
 
 
+def number(n, what):
+    """1 problem, 2 problems."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def warn(text):
     print(f"tools/{tool}: warning: {text}", file=sys.stderr, flush=True)
+
+
+# Where progress goes, if somebody else shows it.
+progress_file = None
 
 
 class Progress:
@@ -44,11 +55,16 @@ class Progress:
         self.shown = self.last = 0
 
     def show(self, text):
+        if progress_file:
+            with open(progress_file, "w", encoding="utf-8") as f:
+                f.write(text)
+            return
         now = time.monotonic()
         if now - self.last < (0.2 if self.tty else 10):
             return
         self.last = now
         if self.tty:
+            text = text[:shutil.get_terminal_size().columns - 1]
             out.write("\r" + text.ljust(self.shown))
             out.flush()
         else:
@@ -69,6 +85,15 @@ class _Parser(argparse.ArgumentParser):
 def parser(description, **kwargs):
     return _Parser(prog=f"tools/{tool}", description=description,
                    formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+
+
+def at_least(least):
+    """What an option's value is: a number, this one or more."""
+    def value(text):
+        if not re.fullmatch(r"-?\d+", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"'{text}' is no number from {least} on")
+        return int(text)
+    return value
 
 
 tool = os.path.basename(sys.argv[0]) or "tools"

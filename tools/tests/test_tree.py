@@ -4,11 +4,43 @@
 import os
 import subprocess
 import sys
+import threading
 
 from lib import git as gitlib
 from lib import tree
 from lib.overlay import Overlay
 from tests.fake import Case, lines, read, snapshot, write
+
+
+class Locks(Case):
+    def test_who_is_waited_for(self):
+        path, hold = os.path.join(self.tmp, "lock"), """
+import sys, time
+from lib import tree
+with tree.locked(sys.argv[1], "x"):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+        top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        with subprocess.Popen([sys.executable, "-c", hold, path], cwd=top, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as p:
+            p.stdout.readline()
+            threading.Timer(0.3, p.stdin.close).start()
+            with tree.locked(path, "the tree"):
+                pass
+        self.said.flush()
+        self.assertRegex(read(self.tmp, "said"),
+                         r"^   waiting for another run that uses the tree: tools/\S+ .*lock "
+                         rf"\(pid {p.pid}\), since \d\d:\d\d:\d\d\n$")
+
+    def test_alone(self):
+        path = os.path.join(self.tmp, "lock")
+        for _ in range(2):
+            with tree.locked(path, "the tree"):
+                pass
+        self.said.flush()
+        self.assertEqual(read(self.tmp, "said"), "")
+        self.assertEqual(read(self.tmp, "lock").count("\n"), 1)
 
 
 class Worktrees(Case):
