@@ -83,10 +83,11 @@ OBJECTS = {
 class Kernel:
     """A prepared tree, and what the checks build of it."""
 
-    def __init__(self, prepared, jobs):
+    def __init__(self, prepared, jobs, base=None):
+        """base: the directory of the base's files, if somebody has seen to them."""
         self.tree, self.jobs = prepared, jobs
         self.top, self.home = prepared.top, prepared.home
-        self._base = None
+        self._base = base
 
     @property
     def base(self):
@@ -159,15 +160,14 @@ class Kernel:
             return f.read()
 
     def kunit_config(self):
-        return self.config(os.path.join(self.home, "kunit"))
+        return self.config(kunit.SUITES.dir(self.home))
 
     @staticmethod
     def all_config():
-        """What the suites' kernel and the rig's ask for, together."""
+        """What the kernel of user space's tests asks for, which the suites' is part of."""
         found = ""
-        for machine in (kunit.MTE, kunit.RIG):
-            path = os.path.join(tree.REPO, machine.config, ".kunitconfig")
-            with open(path, encoding="utf-8") as f:
+        for config in kunit.USER.config:
+            with open(os.path.join(tree.REPO, config), encoding="utf-8") as f:
                 found += f.read()
         return found
 
@@ -364,8 +364,8 @@ def new_warnings(k, name, objects, flags, **kwargs):
         ours -= warnings(text, k)
     if ours:
         file, text = min(ours)
-        raise Fail(f"{len(ours)} new warnings: {file}: {text}")
-    return f"{len(objects)} objects"
+        raise Fail(f"{ui.number(len(ours), 'new warning')}: {file}: {text}")
+    return ui.number(len(objects), "object")
 
 
 def other_architecture(name):
@@ -421,7 +421,7 @@ def checkpatch(k):
     for line in lines[:10]:
         ui.note("  " + line)
     if lines or p.returncode not in (0, 1):
-        raise Fail(f"{len(lines)} complaints, the first: {(lines or ['?'])[0]}")
+        raise Fail(f"{ui.number(len(lines), 'complaint')}, the first: {(lines or ['?'])[0]}")
     return f"{os.path.getsize(patch) >> 10} KiB of patch"
 
 
@@ -435,3 +435,5 @@ CHECKS = {
     "x86": other_architecture("x86"),
     "ppc": other_architecture("ppc"),
 }
+# They share directories: one after another.
+LANE = ("copy_page", "sparse", "hook_off", "ghes_off")

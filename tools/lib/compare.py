@@ -12,7 +12,7 @@ import re
 from lib import checks, kunit, selftests, tree
 from lib.ui import Fail
 
-NAME = "rig-base"
+NAME = "unpatched"
 HOOKS = ("Kconfig", "Kbuild")
 
 # status: panic, hang, failed, skipped or passed
@@ -51,7 +51,7 @@ def build_base(prepared, config, jobs):
     kunit.build_with_progress(
         ["sh", "-c", '"$@" olddefconfig && exec "$@" Image.gz', "make", *make], top, build,
         os.path.join(prepared.home, f"{NAME}.build.log"),
-        os.path.join(prepared.home, f"{NAME}.objects"), kunit.RIG.objects)
+        os.path.join(prepared.home, f"{NAME}.objects"), kunit.USER.objects)
     text = _read(there)
     for symbol, on in (("ARM64_SEA_RIG", True), ("ARCH_HAS_COPY_MC", False)):
         if (f"\nCONFIG_{symbol}=y\n" in text) != on:
@@ -81,11 +81,11 @@ def outcome(lines, hung, verdict):
     return Outcome("passed")
 
 
-def boot(binary, build, initrd, scenario, log, timeout):
-    cmd = selftests.command(binary, build, initrd, [scenario])
+def boot(result, build, initrd, scenario, log, timeout):
+    """What becomes of a scenario on the kernel that is built there."""
+    cmd = selftests.command(result, initrd, [scenario], build=build)
     lines, hung = selftests.boot(cmd, log, timeout)
-    return outcome(lines, hung, selftests.verdict(lines, os.path.join(build, ".config"),
-                                                  [scenario], hung, timeout))
+    return outcome(lines, hung, selftests.verdict(result, lines, [scenario], hung, timeout, build))
 
 
 def text(o):

@@ -12,6 +12,8 @@ import itertools
 import os
 import re
 
+from lib import ui
+
 # Never in a good run's log.
 BAD_TEXT = re.compile(
     r"\bBUG:|\bWARNING:|\bOops\b|Internal error|Unable to handle kernel|Kernel panic|"
@@ -28,7 +30,9 @@ LOG_FEATURES = {
     "MTE": "CPU features: detected: Memory Tagging Extension",
     "MOPS": "CPU features: detected: Memory Copy and Memory Set instructions",
     "DEATHS": "sea_deaths=1",   # on the kernel's command line
-    "RIG": "sea_rig: DIMM ",
+    "RIG": "sea_rig: firmware at EL2",
+    "ACPI": "ACPI: RSDP ",
+    "NODES": "Initmem setup node 1 [mem ",     # more than one
     "KASAN_TAGS": "KernelAddressSanitizer initialized (hw-tags",
     "KASAN_ASYNC": "KernelAddressSanitizer initialized (hw-tags, mode=async",
 }
@@ -41,6 +45,7 @@ CONFIG_FEATURES = {
     "AS_HAS_MOPS": "CONFIG_AS_HAS_MOPS",    # and the kernel's own copies use it
     "ARM64_LSUI": "CONFIG_ARM64_LSUI",
     "ARM64_PMEM": "CONFIG_ARM64_PMEM", "BLK_DEV_PMEM": "CONFIG_BLK_DEV_PMEM",
+    "HOTPLUG_CPU": "CONFIG_HOTPLUG_CPU", "DEVMEM": "CONFIG_DEVMEM",
     "EXT4_FS": "CONFIG_EXT4_FS", "READ_ONLY_THP_FOR_FS": "CONFIG_READ_ONLY_THP_FOR_FS",
 }
 
@@ -209,19 +214,23 @@ def unsplit(lines):
         yield rest
 
 
-def repo_suites(repo):
-    """The names of the suites in the repository's sources."""
-    names = []
-    for path in sorted(glob.glob(os.path.join(repo, "kunit", "**", "*_kunit.c"), recursive=True)):
+def suites(top):
+    """{suite: its cases} of the sources in the repository, or in a tree."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(top, "kunit", "**", "*_kunit.c"), recursive=True)):
         with open(path, encoding="utf-8") as f:
-            for body in re.findall(r"struct kunit_suite \w+ = \{(.*?)\n\};", f.read(), re.S):
-                names += re.findall(r'\.name\s*=\s*"([^"]+)"', body)
-    return names
+            text = f.read()
+        cases = {m[1]: re.findall(r"^\tKUNIT_CASE\w*\((\w+)", m[2], re.M) for m in
+                 re.finditer(r"struct kunit_case (\w+)\[\] = \{(.*?)\n\};", text, re.S)}
+        for body in re.findall(r"struct kunit_suite \w+ = \{(.*?)\n\};", text, re.S):
+            fields = dict(re.findall(r'\.(name|test_cases)\s*=\s*"?(\w+)', body))
+            found[fields["name"]] = cases.get(fields.get("test_cases"), [])
+    return found
 
 
 def matching(names, pattern):
-    """Those that kunit's filter glob, SUITE or SUITE.CASE, selects."""
-    return [n for n in names if fnmatch.fnmatchcase(n, pattern.partition(".")[0] or "*")]
+    """The suites that this glob selects, all if it is empty."""
+    return fnmatch.filter(names, pattern or "*")
 
 
 @dataclasses.dataclass
@@ -246,14 +255,21 @@ def _with_callers(lines, n):
     return " ".join([lines[n - 1].strip(), *(_TIME.sub("", c.strip()) for c in callers)])
 
 
-def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_asked_for=False,
-          log=None):
+def bad_lines(lines, wanted=()):
+    """What is in the log that never is in a good one, but for the lines of these numbers."""
+    bad = [f"line {n} of the log: {_with_callers(lines, n)}" for n, line in enumerate(lines, 1)
+           if BAD_TEXT.search(line) and n not in wanted]
+    more = [f"{ui.number(len(bad) - 5, 'more line')} of the log like these"] if bad[5:] else []
+    return bad[:5] + more
+
+
+def judge(lines, config, expected, must_have, must_lack=(), skips_asked_for=False, log=None):
     """Judges a run by its log.
 
     config: the text of the kernel's .config; expected: the suites that must have run;
-    must_have, must_lack: the features that this run was started with and without; lacks:
-    those that do not work whatever the log says; skips_asked_for: somebody told kunit to
-    skip what a filter leaves out; log: what reads it, if not a Log.
+    must_have, must_lack: the features that this run was started with and without;
+    skips_asked_for: somebody told kunit to skip what a filter leaves out; log: what reads it,
+    if not a Log.
     """
     log = log or Log()
     for line in lines:
@@ -263,7 +279,6 @@ def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_aske
     features = {name: phrase in text for name, phrase in LOG_FEATURES.items()}
     features |= {name: f"\n{symbol}=y\n" in f"\n{config}\n"
                  for name, symbol in CONFIG_FEATURES.items()}
-    features |= {name: False for name in lacks}
 
     if not log.started:
         problems.append("the kernel did not come to its tests")
@@ -276,11 +291,7 @@ def judge(lines, config, expected, must_have, must_lack=(), lacks=(), skips_aske
             if features[name]:
                 problems.append(f"{name} is on although this run should be without it")
     wanted, wrong = _deaths(lines) if features["DEATHS"] else (set(), [])
-    bad = [f"line {n} of the log: {_with_callers(lines, n)}" for n, line in enumerate(lines, 1)
-           if BAD_TEXT.search(line) and n not in wanted]
-    problems += wrong + log.problems + bad[:5]
-    if bad[5:]:
-        problems.append(f"{len(bad) - 5} more lines of the log like these")
+    problems += wrong + log.problems + bad_lines(lines, wanted)
 
     there = {s.name for s in log.suites}
     if missing := [name for name in expected if name not in there]:

@@ -3,10 +3,12 @@
 
 import contextlib
 import dataclasses
+import fnmatch
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,33 +19,69 @@ from lib.overlay import KERNELS, version_key
 from lib.ui import Fail
 
 CROSS = "aarch64-linux-gnu-"
+CPUS = len(os.sched_getaffinity(0))
+IMAGE = "arch/arm64/boot/Image.gz"
+
+
+# User space's tests, and what their kernel needs besides.
+SELFTESTS = "tools/testing/selftests/arm64/copy_mc"
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
     """A kernel, and the machine that it is booted on."""
     build: str              # where it is built, below <build dir>/<kernel>
-    config: str             # the repository's directory with its .kunitconfig
-    qemu: str               # kunit.py's --qemu_config; without one it takes its own
-    has: tuple              # what it has, of what not every machine has
-    packages: dict          # that it needs besides
+    config: tuple           # what kunit.py takes as --kunitconfig, in the repository
     objects: int            # how many a first build makes, to tell how far it is
     options: tuple = ()     # more of kunit.py's, when it is built
+    qemu: str = "tools/qemu/arm64.py"   # its --qemu_config; without one it takes its own
+    arguments: str = ""     # the kernel's
+    lacks: tuple = ()       # of what the machine has otherwise
+
+    def but(self, *names):
+        """The same but for what VARIANTS has under these names."""
+        machine = self
+        for n in names:
+            v = VARIANTS[n]
+            machine = dataclasses.replace(
+                machine, **{k: v[k] for k in ("qemu", "lacks", "options") if k in v},
+                build=machine.build + v.get("suffix", ""),
+                arguments=f"{machine.arguments} {v.get('arguments', '')}".strip())
+        return machine
 
     def file(self, home, ending):
         """What belongs to it beside its directory."""
         return os.path.join(home, f"{self.build}.{ending}")
 
-    def log(self, home):
-        return os.path.join(home, self.build, "test.log")
+    def dir(self, home):
+        return os.path.join(home, self.build)
 
 
-MTE = Machine("kunit", "", "tools/qemu/arm64_mte.py", ("MTE",), {}, 1007)
-PLAIN = dataclasses.replace(MTE, qemu="", has=())
-RIG = Machine("rig", "kunit/rig", "tools/qemu/arm64_rig.py", ("RIG",), packages.FIRMWARE, 1305)
-RIG_LOCKDEP = dataclasses.replace(RIG, build="rig-lockdep",
-                                  options=("--kconfig_add=CONFIG_PROVE_LOCKING=y",))
-RIG_DT = dataclasses.replace(RIG, qemu="tools/qemu/arm64_rig_dt.py", packages={})
+SUITES = Machine("kunit", (".kunitconfig",), 1007)
+USER = dataclasses.replace(SUITES, build="user", config=(*SUITES.config, f"{SELFTESTS}/config"),
+                           objects=1305)
+
+# What needs another machine, or another kernel on it.
+VARIANTS = {
+    "nomte": {"words": "without MTE", "arguments": "arm64.nomte"},
+    "nomops": {"words": "without MOPS", "arguments": "arm64.nomops"},
+    "kasan-async": {"words": "KASAN asynchronous", "arguments": "kasan.mode=async"},
+    "kasan-off": {"words": "without KASAN", "arguments": "kasan=off"},
+    "cpus2": {"words": "with two CPUs", "arguments": "maxcpus=2"},
+    "dt": {"words": "without ACPI", "qemu": "tools/qemu/arm64_dt.py", "lacks": ("ACPI",)},
+    "plain": {"words": "on kunit.py's own machine", "qemu": "", "lacks": ("RIG", "ACPI", "MTE")},
+    "lockdep": {"words": "with lockdep", "suffix": "-lockdep",
+                "options": ("--kconfig_add=CONFIG_PROVE_LOCKING=y",)},
+}
+
+# What these arguments of the kernel turn off and on.
+TURN_OFF = {"arm64.nomte": "MTE", "arm64.nomops": "MOPS", "kasan=off": "KASAN_TAGS"}
+TURN_ON = {"kasan.mode=async": "KASAN_ASYNC", judge.LOG_FEATURES["DEATHS"]: "DEATHS"}
+
+# The first QEMU with what not every one has.  An older one hangs if a machine with EL2 has MTE.
+OLDEST = {"RIG": packages.QEMU_OLDEST, "ACPI": packages.QEMU_OLDEST, "MTE": packages.QEMU_TAGS,
+          "MOPS": packages.QEMU_MOPS}
+MTE_OFF = ("-machine", "mte=off")
 
 # Options that only one of kunit.py's build and exec knows; it has the others in common.
 EXEC_ONLY = ("--timeout --filter --filter_action --kernel_args --run_isolated --list_tests "
@@ -139,7 +177,7 @@ def objects(build, since=0.0):
     return found
 
 
-def build_with_progress(cmd, top, build, log, total_file, guess=MTE.objects, env=None):
+def build_with_progress(cmd, top, build, log, total_file, guess=SUITES.objects, env=None):
     """Runs a build and shows how far it is.  On failure the output's end is what to read."""
     os.makedirs(build, exist_ok=True)
     try:
@@ -182,63 +220,80 @@ class Run:
     machine: Machine
     binary: str             # QEMU, and its version
     qemu: tuple
-    log: str
-    started: float
+    dir: str                # what is booted, and its log
+    work: str = ""          # the tree's files when it was prepared
+    started: float = dataclasses.field(default_factory=time.monotonic)
     times: dict = dataclasses.field(default_factory=dict)
     expected: list = ()     # suites
     verdict: object = None
 
+    @property
+    def log(self):
+        return os.path.join(self.dir, "test.log")
+
     def features(self):
         return ", ".join(f"{f} {'on' if self.verdict.features[f] else 'off'}"
-                         for f in ("MTE", "MOPS", *(("RIG",) if "RIG" in self.machine.has else ())))
+                         for f in ("MTE", "MOPS", "RIG"))
 
 
 def _wants_mops(version):
     return version_key(version) > (6, 12)
 
 
-def must_have(version, qemu, machine, extra):
+def must_have(version, qemu, machine, extra=()):
     """The features that the kernel has to find."""
-    asked = kernel_arguments(extra)
     # Somebody's own machine or CPU may lack anything.
     if has_option(extra, "--qemu_args", "--qemu_config"):
         return []
-    wanted = list(machine.has)
-    if qemu < packages.QEMU_TAGS or "arm64.nomte" in asked:
-        wanted = [f for f in wanted if f != "MTE"]
-    if _wants_mops(version) and qemu >= packages.QEMU_MOPS and "arm64.nomops" not in asked:
-        wanted.append("MOPS")
-    if judge.LOG_FEATURES["DEATHS"] in asked:
-        wanted.append("DEATHS")
-    if "kasan.mode=async" in asked:
-        wanted.append("KASAN_ASYNC")
-    return wanted
+    asked = [*machine.arguments.split(), *kernel_arguments(extra)]
+    off = {*machine.lacks, *(f for a, f in TURN_OFF.items() if a in asked)}
+    if not _wants_mops(version):
+        off.add("MOPS")
+    return [*(f for f, oldest in OLDEST.items() if qemu >= oldest and f not in off),
+            *(f for a, f in TURN_ON.items() if a in asked)]
 
 
-def must_lack(machine, extra):
+def must_lack(qemu, machine, extra=()):
     """The features that the kernel must not find, or the run is not what it says."""
-    asked = kernel_arguments(extra)
-    off = {"arm64.nomte": "MTE", "arm64.nomops": "MOPS", "kasan=off": "KASAN_TAGS"}
-    lacking = [feature for argument, feature in off.items() if argument in asked]
+    asked = [*machine.arguments.split(), *kernel_arguments(extra)]
+    lacking = [f for a, f in TURN_OFF.items() if a in asked]
     if not has_option(extra, "--qemu_args", "--qemu_config"):
-        lacking += [f for f in ("MTE", "RIG") if f not in machine.has]
-    return lacking
+        lacking += machine.lacks
+        if qemu < packages.QEMU_TAGS:
+            lacking.append("MTE")
+    return sorted({*lacking})
 
 
-def run(args, extra=(), machine=MTE):
+def mte_off(qemu, machine):
+    """What QEMU needs besides, to take MTE off a machine that has it."""
+    return MTE_OFF if machine.qemu and qemu < packages.QEMU_TAGS else ()
+
+
+def check_glob(pattern, top=None):
+    """The suites that it selects; fails if that are none.  top: another tree with some."""
+    suites = judge.suites(tree.REPO)
+    known = {**(judge.suites(top) if top else {}), **suites}
+    suite, _, case = pattern.partition(".")
+    found = judge.matching(known, suite)
+    if not found:
+        raise Fail(f"no suite matches '{pattern}'; there are: {', '.join(known) or 'none'}")
+    cases = {c for name in found for c in known[name]}
+    if case and cases and not fnmatch.filter(cases, case):
+        raise Fail(f"{pattern}: no such case; {found[0]} has: {', '.join(known[found[0]])}")
+    return judge.matching(suites, suite)
+
+
+def run(args, extra=(), machine=SUITES):
     """tools/run's job: prepares, builds, boots and judges; gives a Run.
 
     args: its options; extra: more of kunit.py's arguments.
     """
     extra = list(extra)
-    known = judge.repo_suites(tree.REPO)
-    expected = judge.matching(known, args.glob)
-    if not expected and not has_option(extra, "--kconfig_add", "--kunitconfig", "--alltests"):
-        raise Fail(f"no suite matches '{args.glob}'; there are: {', '.join(known) or 'none'}")
+    if not has_option(extra, "--kconfig_add", "--kunitconfig", "--alltests"):
+        check_glob(args.glob, tree.select(args)[0].top)
     with prepare(args, machine) as result:
         build(args, result, split_arguments(extra)[0])
-        result.expected = expected
-        _boot_suites(args, extra, result)
+        boot_suites(args, extra, result)
     result.times["all"] = time.monotonic() - result.started
     return result
 
@@ -251,53 +306,120 @@ def prepare(args, machine, *needed):
     """
     started = time.monotonic()
     prepared, source = tree.select(args)
+    packages.check_qemu(args.qemu)
     ui.step("packages")
-    packages.need(not args.no_install, packages.TREE, packages.BUILD, machine.packages, *needed)
+    packages.need(not args.no_install, packages.TREE, packages.BUILD, packages.FIRMWARE, *needed)
     os.makedirs(prepared.home, exist_ok=True)
-    with tree.locked(os.path.join(prepared.home, ".lock-kunit"), prepared.home):
+    with using(prepared):
         ui.step("tree")
         prepared.prepare(source())
-        version = prepared.version
-        ui.note(f"Linux {version} in {prepared.top}")
-        if edits := prepared.edits():
+        ui.note(f"Linux {prepared.version} in {prepared.top}")
+        work = prepared.work_tree()
+        if edits := prepared.edits(work):
             ui.note(f"with edits not written back yet: {', '.join(edits[:3])}"
                     f"{', ...' if edits[3:] else ''}")
-        check_compiler(prepared.top)
-        binary, qemu = packages.qemu(args)
-        yield Run(prepared, version, machine, binary, qemu, machine.log(prepared.home), started)
+        yield made(args, prepared, machine, started=started, work=work)
 
 
-def command(prepared, machine=MTE):
+def using(prepared):
+    """Nobody else builds or boots of this tree meanwhile."""
+    return tree.locked(os.path.join(prepared.home, ".lock-kunit"), prepared.home)
+
+
+def made(args, prepared, machine, **more):
+    """A Run on a prepared tree."""
+    check_compiler(prepared.top)
+    binary, qemu = packages.qemu(args)
+    if "MTE" not in machine.lacks and mte_off(qemu, machine):
+        ui.note(f"QEMU {'.'.join(map(str, qemu))}: the machine is without MTE, with which that "
+                "hangs or keeps too few tags")
+    return Run(prepared, prepared.version, machine, binary, qemu, machine.dir(prepared.home), **more)
+
+
+def beside(result, name):
+    """The same run, booted beside others of the same kernel: with a log of its own."""
+    where = os.path.join(result.tree.home, "boots", name)
+    os.makedirs(os.path.dirname(os.path.join(where, IMAGE)), exist_ok=True)
+    for file in (IMAGE, ".config"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(where, file))
+        os.symlink(os.path.join(result.dir, file), os.path.join(where, file))
+    return dataclasses.replace(result, dir=where)
+
+
+def command(prepared, machine=SUITES, where=None):
     """The kernel's kunit.py, and what all its subcommands take."""
     common = ["--arch=arm64", f"--cross_compile={CROSS}",
-              f"--kunitconfig={os.path.join(tree.REPO, machine.config)}",
-              f"--build_dir={os.path.join(prepared.home, machine.build)}"]
+              *(f"--kunitconfig={os.path.join(tree.REPO, c)}" for c in machine.config),
+              f"--build_dir={where or machine.dir(prepared.home)}"]
     if machine.qemu:
         common.append(f"--qemu_config={os.path.join(tree.REPO, machine.qemu)}")
     return [sys.executable, os.path.join(prepared.top, "tools/testing/kunit/kunit.py")], common
 
 
+# -- the build ---------------------------------------------------------------------------
+
+# The environment's part in a build.
+_BUILD_ENVIRON = re.compile(r"KBUILD_.*|K?(C|A|CPP|LD)FLAGS.*|LLVM.*|(HOST)?(CC|LD|CFLAGS)|W|C|CF")
+
+
+def _file(path):
+    """What tells a file from what it is after a change."""
+    try:
+        st = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return [os.path.realpath(path), st.st_size, st.st_mtime_ns]
+
+
+def build_inputs(result, extra):
+    """All that the result of a build depends on."""
+    programs = [_file(shutil.which(p) or "") for p in (CROSS + "gcc", CROSS + "ld", "gcc", "make")]
+    environ = {k: v for k, v in os.environ.items() if _BUILD_ENVIRON.fullmatch(k)}
+    return [result.work or result.tree.work_tree(),
+            [_read(os.path.join(tree.REPO, c)) for c in result.machine.config],
+            *map(list, (result.machine.options, extra)), programs, environ]
+
+
 def build(args, result, extra=()):
     """Builds the machine's kernel, unless that is done; extra: arguments of kunit.py's build."""
-    if getattr(args, "built", False):
-        return
     home, machine = result.tree.home, result.machine
     kunit, common = command(result.tree, machine)
+
+    def stamp(inputs):
+        made = [_file(os.path.join(result.dir, f)) for f in (IMAGE, ".config")]
+        return json.dumps([inputs, made], sort_keys=True)
+
     ui.step("build")
-    start = time.monotonic()
-    tree.check_space(home, 2 << 30)
-    build_with_progress([*kunit, "build", *common, f"--jobs={args.jobs}",
-                         *machine.options, *extra],
-                        result.tree.top, os.path.join(home, machine.build),
-                        machine.file(home, "build.log"), machine.file(home, "objects"),
-                        machine.objects)
+    start, path, inputs = time.monotonic(), machine.file(home, "stamp"), build_inputs(result, extra)
+    if _read(path) == [stamp(inputs)] and os.path.exists(os.path.join(result.dir, IMAGE)):
+        ui.note("nothing has changed since the last one")
+    else:
+        tree.check_space(home, 2 << 30)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        build_with_progress([*kunit, "build", *common, f"--jobs={args.jobs}",
+                             *machine.options, *extra],
+                            result.tree.top, result.dir, machine.file(home, "build.log"),
+                            machine.file(home, "objects"), machine.objects)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(stamp(inputs))
     result.times["build"] = time.monotonic() - start
 
 
-def _boot_suites(args, extra, result):
-    top, home = result.tree.top, result.tree.home
-    kunit, common = command(result.tree, result.machine)
+# -- the boot ----------------------------------------------------------------------------
+
+
+def boot_suites(args, extra, result):
+    """Boots what is built, runs the suites that args.glob selects, and judges them."""
+    top, home, machine = result.tree.top, result.tree.home, result.machine
+    kunit, common = command(result.tree, machine, result.dir)
+    result.expected = judge.matching(judge.suites(tree.REPO), args.glob.partition(".")[0])
     for_exec = split_arguments(extra)[1]
+    if machine.arguments:
+        for_exec.append(f"--kernel_args={machine.arguments}")
+    if off := mte_off(result.qemu, machine):
+        for_exec.append(f"--qemu_args={' '.join(off)}")
     ui.step("boot and suites")
     start = time.monotonic()
     path = path_with(home, result.binary)
@@ -316,11 +438,10 @@ def _boot_suites(args, extra, result):
     said, code = _boot(cmd if raw else [*cmd, "--raw_output=all"], top, path, echo=raw)
     lines = _read(result.log)
     result.verdict = judge.judge(
-        lines, "\n".join(_read(os.path.join(os.path.dirname(result.log), ".config"))),
+        lines, "\n".join(_read(os.path.join(result.dir, ".config"))),
         [] if has_option(extra, "--filter") and FAST not in extra else result.expected,
-        must_have(result.version, result.qemu, result.machine, extra),
-        must_lack(result.machine, extra),
-        lacks=() if result.qemu >= packages.QEMU_TAGS else ("MTE",),
+        must_have(result.version, result.qemu, machine, extra),
+        must_lack(result.qemu, machine, extra),
         skips_asked_for=has_option(extra, "--filter_action"))
     _parse(kunit, top, args, result)
     problems = result.verdict.problems
@@ -377,8 +498,8 @@ def say_suite(suite):
 
 def _parse(kunit, top, args, result):
     """kunit.py's own opinion of the log; and its JSON, with ours added, if that is wanted."""
-    home, verdict = result.tree.home, result.verdict
-    file = result.machine.file(home, "json")
+    verdict = result.verdict
+    file = os.path.join(result.dir, "test.json")
     cmd = [*kunit, "parse", f"--json={file}", result.log]
     if os.path.exists(result.log):
         with process(cmd, cwd=top, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
@@ -404,14 +525,25 @@ def _read(path):
         return []
 
 
+def add_variants(parser):
+    parser.add_argument("--variant", action="append", choices=VARIANTS, default=[],
+                        metavar="|".join(VARIANTS),
+                        help="another machine or kernel: "
+                             f"{', '.join(v['words'] for v in VARIANTS.values())}; more than once")
+
+
 def add_arguments(parser, kernel=KERNELS[0], timeout=600):
     tree.add_arguments(parser, kernel)
     parser.add_argument("--qemu", metavar="BIN",
                         help="QEMU to boot with (default: the machine's, or if that is older than "
                              "10 one from Debian's backports, below the build directory)")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
+    add_limits(parser, timeout)
+
+
+def add_limits(parser, timeout):
+    parser.add_argument("--jobs", type=ui.at_least(1), default=CPUS, metavar="N",
                         help="how many compilers at a time (default: one per CPU)")
-    parser.add_argument("--timeout", type=int, default=timeout, metavar="S",
+    parser.add_argument("--timeout", type=ui.at_least(1), default=timeout, metavar="S",
                         help=f"seconds that a kernel may take for all suites (default {timeout})")
 
 
@@ -431,6 +563,7 @@ def summary(result):
     ui.note(f"time     {t['all']:.0f} s: build {t.get('build', 0):.0f} s, "
             f"boot and suites {t['boot']:.0f} s")
     ui.note(f"log      {result.log}")
-    ui.note(f"verdict  {'good' if not v.problems else f'{len(v.problems)} problems, see above'}")
+    ui.note("verdict  " + (f"{ui.number(len(v.problems), 'problem')}, see above"
+                           if v.problems else "good"))
 
 

@@ -162,9 +162,14 @@ def build(prepared, jobs, mutation):
     checks.Kernel(prepared, jobs).make(checks.ARM64, build_dir(prepared, mutation), "Image.gz")
 
 
+def kernel(mutation):
+    """What is built and booted for it."""
+    machine = kunit.USER if mutation.selftests else kunit.SUITES
+    return dataclasses.replace(machine, arguments=mutation.boot)
+
+
 def build_dir(prepared, mutation):
-    machine = kunit.RIG if mutation.selftests else kunit.MTE
-    return os.path.join(prepared.home, machine.build)
+    return kernel(mutation).dir(prepared.home)
 
 
 def log_of(prepared, mutation):
@@ -173,27 +178,27 @@ def log_of(prepared, mutation):
     return log
 
 
-def boot_selftests(prepared, binary, mutation, timeout):
-    """Boots the rig that is built with the selftests as they are; what killed it, or ""."""
-    words, build = mutation.selftests.split(), build_dir(prepared, mutation)
-    cmd = selftests.command(binary, build, selftests.initramfs_path(prepared), words,
-                            mutation.boot)
-    lines, hung = selftests.boot(cmd, log_of(prepared, mutation), timeout)
+def boot_selftests(result, mutation, timeout):
+    """Boots what is built with the selftests as they are; what killed it, or ""."""
+    words, log = mutation.selftests.split(), log_of(result.tree, mutation)
+    cmd = selftests.command(result, selftests.initramfs_path(result.tree), words)
+    lines, hung = selftests.boot(cmd, log, timeout)
     if not any("Booting Linux" in line for line in lines):
-        raise Fail(f"QEMU did not boot it; see {log_of(prepared, mutation)}")
-    found = compare.outcome(lines, hung, selftests.verdict(
-        lines, os.path.join(build, ".config"), words, hung, timeout))
+        raise Fail(f"QEMU did not boot it; see {log}")
+    found = compare.outcome(lines, hung,
+                            selftests.verdict(result, lines, words, hung, timeout))
     return "" if found.status == "passed" else compare.text(found)
 
 
-def boot(prepared, binary, mutation, timeout, suites, only=""):
+def boot(result, mutation, timeout, suites, only=""):
     """Boots what is built, as far as is needed; gives what killed it, or ""."""
-    cmd, common = kunit.command(prepared)
+    prepared = result.tree
+    cmd, common = kunit.command(prepared, result.machine, result.dir)
     cmd += ["exec", *common, "--raw_output=all", f"--timeout={timeout}", kunit.FAST,
             f"--kernel_args={mutation.boot}", *([only] if only else [])]
     said, watch = [], Watch()
     with kunit.process(cmd, cwd=prepared.top, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       env={"PATH": kunit.path_with(prepared.home, binary)},
+                       env={"PATH": kunit.path_with(prepared.home, result.binary)},
                        text=True, errors="backslashreplace") as p:
         for line in p.stdout:
             said.append(line.rstrip())
@@ -205,7 +210,7 @@ def boot(prepared, binary, mutation, timeout, suites, only=""):
         f.writelines(line + "\n" for line in said)
     if not any("Booting Linux" in line for line in said):
         raise Fail(f"QEMU did not boot it; see {log}")
-    with open(os.path.join(prepared.home, "kunit/.config"), encoding="utf-8") as f:
+    with open(os.path.join(result.dir, ".config"), encoding="utf-8") as f:
         verdict = judge.judge(said, f.read(), suites, ())
     return watch.killed_by(said, verdict.problems)
 

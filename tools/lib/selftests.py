@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""User space's tests on the machine for genuine memory errors.
+"""User space on the machine for genuine memory errors: its tests, and programs of the user's.
 
 Static programs of tools/testing/selftests/arm64/copy_mc in an initramfs, with an init that
 runs those which the kernel's command line names and powers off.
@@ -22,7 +22,7 @@ import types
 from lib import judge, kunit, packages, tree, ui
 from lib.ui import Fail
 
-DIR = "tools/testing/selftests/arm64/copy_mc"
+DIR = kunit.SELFTESTS
 
 # Not among all programs: it takes as long as one wants.
 ENDURANCE = "endurance"
@@ -35,11 +35,46 @@ MAX_WORDS = 31
 # good run, it is the end of the boot.
 ARGUMENTS = "printk.time=1 oops=panic kunit.enable=0"
 
-# Kernel and user space of the rig have pages of this size.
+# Kernel and user space have pages of this size.
 PAGE = 4096
 FILE = 16 * PAGE
 
 # -- what is booted ----------------------------------------------------------------------
+
+
+class Known(dict):
+    """{program: its tests} of the sources, in the overlay and in a prepared tree."""
+
+    def __init__(self, prepared=None):
+        super().__init__()
+        for top in [tree.REPO, *([prepared.top] if prepared else [])]:
+            makefile = _read(os.path.join(top, DIR, "Makefile"))
+            for m in re.finditer(r"^TEST_GEN_PROGS\s*[:+]?=((?:.*\\\n)*.*)$", makefile, re.M):
+                for name in m[1].replace("\\\n", " ").split():
+                    there = self.setdefault(name, [])
+                    source = _read(os.path.join(top, DIR, name + ".c"))
+                    there += [t for t in tests(source) if t not in there]
+
+    def words(self, asked):
+        """What init is to run: PROGRAM or PROGRAM:TEST; all programs if nothing is asked for."""
+        for word in asked:
+            name, colon, test = word.partition(":")
+            if name not in self:
+                raise Fail(f"{word}: no such program; there are: {', '.join(self)}")
+            if colon and test not in self[name]:
+                raise Fail(f"{word}: no such test; {name} has: {', '.join(self[name]) or 'none'}")
+        if len(asked) > MAX_WORDS:
+            raise Fail(f"{len(asked)} programs and tests: the kernel passes {MAX_WORDS} at most")
+        return list(asked) or [n for n in self if n != ENDURANCE]
+
+    def scenarios(self, globs=()):
+        """PROGRAM:TEST of each test, or of those that match."""
+        found = [f"{name}:{test}" for name, there in self.items() if name != ENDURANCE
+                 for test in there]
+        for g in globs:
+            if not any(_matches(s, g) for s in found):
+                raise Fail(f"{g}: no such scenario; see --list")
+        return [s for s in found if not globs or any(_matches(s, g) for g in globs)]
 
 
 class Programs:
@@ -49,59 +84,35 @@ class Programs:
         ui.step("selftests")
         self.source = os.path.join(prepared.top, DIR)
         self.out = os.path.join(prepared.home, "selftests")
-        if not os.path.isdir(self.source):
-            raise Fail(f"{self.source}: no such directory; this overlay has no selftests")
+        self.names = list(Known(prepared))
+        if not self.names:
+            raise Fail(f"{self.source}: its Makefile names no test")
         os.makedirs(self.out, exist_ok=True)
         log = self.out + ".log"
-        cmd = ["make", "-s", "-C", self.source, f"OUTPUT={self.out}", "ARCH=arm64",
-               f"CROSS_COMPILE={kunit.CROSS}", f"-j{jobs}"]
-        self._make(cmd, log)
-        # The format is COLLECTION:NAME.
-        self.names = [l.rpartition(":")[2] for l in self._make([*cmd, "emit_tests"], log)]
+        with open(log, "w", encoding="utf-8") as out, kunit.process(
+                ["make", "-s", "-C", self.source, f"OUTPUT={self.out}", "ARCH=arm64",
+                 f"CROSS_COMPILE={kunit.CROSS}", f"-j{jobs}"],
+                stdout=out, stderr=subprocess.STDOUT) as p:
+            p.wait()
+        if p.returncode:
+            lines = _read(log).splitlines()
+            first = next((l for l in lines if re.search(r"error:|\*\*\*", l)), "no output")
+            raise Fail(f"the selftests do not build: {first.strip()} (see {log})")
         for name in (*self.names, "init"):
             if not os.path.exists(os.path.join(self.out, name)):
                 raise Fail(f"{self.source}: make leaves no {name} in {self.out}")
-        if not self.names:
-            raise Fail(f"{self.source}: its Makefile names no test")
         ui.note(f"{len(self.names)} programs in {self.out}")
 
-    @staticmethod
-    def _make(cmd, log):
-        with open(log, "w", encoding="utf-8") as out, \
-                kunit.process(cmd, stdout=out, stderr=subprocess.STDOUT) as p:
-            p.wait()
-        with open(log, encoding="utf-8", errors="replace") as f:
-            lines = f.read().splitlines()
-        if p.returncode:
-            first = next((l for l in lines if re.search(r"error:|\*\*\*", l)), "no output")
-            raise Fail(f"the selftests do not build: {first.strip()} (see {log})")
-        return lines
+    def files(self):
+        """{where it goes: file}"""
+        return {f"/{name}": os.path.join(self.out, name) for name in ("init", *self.names)}
 
-    def words(self, asked):
-        """What init is to run: PROGRAM or PROGRAM:TEST; all programs if nothing is asked for."""
-        for word in asked:
-            name, colon, test = word.partition(":")
-            if name not in self.names:
-                raise Fail(f"{word}: no such program; there are: {', '.join(self.names)}")
-            if colon and not test or not re.fullmatch(r"[\w:]+", word):
-                raise Fail(f"{word}: is not PROGRAM or PROGRAM:TEST")
-        if len(asked) > MAX_WORDS:
-            raise Fail(f"{len(asked)} programs and tests: the kernel passes {MAX_WORDS} at most")
-        return list(asked) or [n for n in self.names if n != ENDURANCE]
 
-    def scenarios(self, globs=()):
-        """PROGRAM:TEST of each test in the sources, or of those that match."""
-        found = []
-        for name in self.names:
-            path = os.path.join(self.source, name + ".c")
-            if name == ENDURANCE or not os.path.exists(path):
-                continue
-            with open(path, encoding="utf-8") as f:
-                found += [f"{name}:{test}" for test in tests(f.read())]
-        for g in globs:
-            if not any(_matches(s, g) for s in found):
-                raise Fail(f"{g}: no such scenario; see --list")
-        return [s for s in found if not globs or any(_matches(s, g) for g in globs)]
+def _read(path):
+    with contextlib.suppress(FileNotFoundError), \
+            open(path, encoding="utf-8", errors="replace") as f:
+        return f.read()
+    return ""
 
 
 def tests(text):
@@ -154,23 +165,24 @@ def initramfs_path(prepared):
     return os.path.join(prepared.home, "selftests", "initramfs.cpio")
 
 
-def initramfs(programs, build):
-    """Packs the programs; build is a kernel's build directory, which has the packer."""
+def initramfs(path, files, build):
+    """Packs the files, {where: file}; build is a kernel's build directory, which has the packer."""
     packer = os.path.join(build, "usr/gen_init_cpio")
     if not os.path.exists(packer):
         raise Fail(f"{packer}: missing; the kernel's configuration lacks CONFIG_BLK_DEV_INITRD")
-    image = os.path.join(programs.out, "ext2.img")
+    image = os.path.join(os.path.dirname(path), "ext2.img")
     disk_image(image)
-    spec = ["dir /dev 0755 0 0", "nod /dev/console 0600 0 0 c 5 1",
-            f"file /ext2.img {image} 0644 0 0"]
-    spec += [f"file /{n} {os.path.join(programs.out, n)} 0755 0 0"
-             for n in ("init", *programs.names)]
-    listing, path = (os.path.join(programs.out, f"initramfs.{e}") for e in ("list", "cpio"))
+    files = {**files, "/ext2.img": image}
+    above = sorted({d for f in files for d in _directories(f)} | {"/dev"})
+    spec = [*(f"dir {d} 0755 0 0" for d in above), "nod /dev/console 0600 0 0 c 5 1",
+            *(f"file {where} {file} {os.stat(file).st_mode & 0o777:04o} 0 0"
+              for where, file in files.items())]
+    listing = path + ".list"
     with open(listing, "w", encoding="utf-8") as f:
         f.writelines(line + "\n" for line in spec)
     with open(path, "wb") as out:
         # The kernel looks there for ACPI tables, and then goes on to the next archive.
-        options = rig().extra_qemu_params
+        options = qemu_arch(os.path.join(tree.REPO, kunit.USER.qemu)).extra_qemu_params
         with open(options[options.index("-initrd") + 1], "rb") as f:
             out.write(f.read())
         out.flush()
@@ -181,11 +193,17 @@ def initramfs(programs, build):
     return path
 
 
+def _directories(path):
+    """Those above it, but for the root."""
+    while (path := os.path.dirname(path)) != "/":
+        yield path
+
+
 # -- the boot ----------------------------------------------------------------------------
 
 
 @functools.lru_cache
-def machine(path):
+def qemu_arch(path):
     """QEMU_ARCH of a file for kunit.py's --qemu_config."""
     # It imports from the package that kunit.py is; this stands in for it.
     names = {"rig_kunit": {"__path__": []}, "rig_kunit.qemu_configs": {"__path__": []},
@@ -203,18 +221,19 @@ def machine(path):
     return module.QEMU_ARCH
 
 
-def rig():
-    return machine(os.path.join(tree.REPO, kunit.RIG.qemu))
-
-
-def command(binary, build, initrd, words, arguments=""):
-    """QEMU's command line."""
-    arch = rig()
+def command(result, initrd, words, arguments="", build=None):
+    """QEMU's command line: a Run's kernel, or that of another build directory."""
+    on = result.machine
+    arch = qemu_arch(os.path.join(tree.REPO, on.qemu))
     options = list(arch.extra_qemu_params)
-    options[options.index("-initrd") + 1] = initrd
-    line = " ".join(filter(None, (arch.kernel_command_line, ARGUMENTS, arguments, "--", *words)))
-    return [binary, "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
-            "-kernel", os.path.join(build, arch.kernel_path), "-append", line, *options]
+    if "-initrd" in options:
+        at = options.index("-initrd")
+        del options[at:at + 2]
+    line = " ".join(filter(None, (arch.kernel_command_line, ARGUMENTS, on.arguments, arguments,
+                                  "--", *words)))
+    return [result.binary, "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
+            "-kernel", os.path.join(build or result.dir, arch.kernel_path), "-append", line,
+            *options, "-initrd", initrd, *kunit.mte_off(result.qemu, on)]
 
 
 def boot(cmd, log, timeout, seen=None):
@@ -244,65 +263,85 @@ def boot(cmd, log, timeout, seen=None):
     return lines, hung.is_set()
 
 
-def run(args, asked=(), arguments="", machine=kunit.RIG):
+def run(args, asked=(), arguments="", machine=kunit.USER):
     """Builds and boots the rig with these programs; gives a kunit.Run."""
+    words = Known(tree.select(args)[0]).words(asked)
     with kunit.prepare(args, machine, packages.SELFTESTS) as result:
-        programs = Programs(result.tree, args.jobs)
-        result.expected = programs.words(asked)
         kunit.build(args, result)
-        build = os.path.dirname(result.log)
-        initrd = initramfs(programs, build)
-        result.log = os.path.join(result.tree.home, "selftests", "boot.log")
-        _boot_and_judge(args, build, initrd, arguments, result)
+        initrd = pack(args, result)
+        result = kunit.beside(result, "selftests")
+        boot_programs(args, result, initrd, words, arguments)
     result.times["all"] = time.monotonic() - result.started
     return result
 
 
-def endurance(args, seed, aborts, machine=kunit.RIG_LOCKDEP):
+def pack(args, result):
+    """The programs of a prepared tree whose kernel is built, in an initramfs."""
+    return initramfs(initramfs_path(result.tree), Programs(result.tree, args.jobs).files(),
+                     result.machine.dir(result.tree.home))
+
+
+def endurance(args, seed, aborts, machine):
     """One boot with this many aborts; the seed says in which order what happens."""
+    return run(*endurance_boot(args, seed, aborts), machine)
+
+
+def endurance_boot(args, seed, aborts):
+    """What boots it: options, words, arguments."""
     ui.note(f"{aborts} aborts, seed {seed}")
     # The kernel puts what it does not know into init's environment, and so the program's.
-    args = argparse.Namespace(**{**vars(args), "timeout": args.timeout + aborts // 4})
-    return run(args, [ENDURANCE], f"{ENDURANCE}={seed},{aborts}", machine)
+    return (argparse.Namespace(**{**vars(args), "timeout": args.timeout + aborts // 4}),
+            [ENDURANCE], f"{ENDURANCE}={seed},{aborts}")
 
 
-def _boot_and_judge(args, build, initrd, arguments, result):
+def boot_programs(args, result, initrd, words, arguments=""):
+    """Boots what is built, runs the programs and judges them."""
     ui.step("boot and programs")
     start = time.monotonic()
-    watch = judge.SelftestLog(result.expected)
+    watch = judge.SelftestLog(words)
 
     def seen(line):
         if suite := watch.feed(line):
             kunit.say_suite(suite)
 
-    lines, hung = boot(command(result.binary, build, initrd, result.expected, arguments),
-                       result.log, args.timeout, seen)
+    result.expected = words
+    lines, hung = boot(command(result, initrd, words, arguments), result.log, args.timeout, seen)
     result.times["boot"] = time.monotonic() - start
-    result.verdict = verdict(lines, os.path.join(build, ".config"), result.expected, hung,
-                             args.timeout)
+    result.verdict = verdict(result, lines, words, hung, args.timeout)
     if watch.exit is None:
-        ui.note("the last lines of the console:")
-        for line in lines[-15:]:
-            ui.note("  " + line)
+        _last_lines(lines)
     if getattr(args, "json", None):
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump(as_json(result), f, indent=4)
             f.write("\n")
 
 
-def verdict(lines, config, words, hung, timeout):
-    """The judgement on one boot."""
-    log = judge.SelftestLog(words)
-    with open(config, encoding="utf-8") as f:
-        v = judge.judge(lines, f.read(), words, ["RIG"], log=log)
-    if hung:
-        v.problems.insert(0, f"the machine hung: not done after {timeout} s; see its last lines "
-                             "above, or give it longer with --timeout")
-    elif log.exit is None:
-        v.problems.append("the machine ended before init did")
-    elif log.exit and not v.problems:
-        v.problems.append(f"init counted {log.exit} failures")
+def _last_lines(lines):
+    ui.note("the last lines of the console:")
+    for line in lines[-15:]:
+        ui.note("  " + line)
+
+
+def verdict(result, lines, words, hung, timeout, build=None):
+    """The judgement on one boot of a Run's kernel, or of that of another build directory."""
+    log, on = judge.SelftestLog(words), result.machine
+    have = kunit.must_have(result.version, result.qemu, on)
+    if "ACPI" not in on.lacks:
+        have.append("NODES")
+    v = judge.judge(lines, _read(os.path.join(build or result.dir, ".config")), words, have,
+                    kunit.must_lack(result.qemu, on), log=log)
+    v.problems = _ending(log.exit, hung, timeout) + v.problems
+    if log.exit and not v.problems:
+        v.problems.append(f"init counted {ui.number(log.exit, 'failure')}")
     return v
+
+
+def _ending(code, hung, timeout):
+    """What is wrong with how the machine ended."""
+    if hung:
+        return [f"the machine hung: not done after {timeout} s; see its last lines above, or give "
+                "it longer with --timeout"]
+    return ["the machine ended before init did"] if code is None else []
 
 
 def as_json(result):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A kernel tree and an overlay repository, small enough to make anew for every test."""
 
+import importlib.machinery
+import importlib.util
 import os
 import subprocess
 import tempfile
@@ -10,6 +12,17 @@ import unittest
 from lib import tree, ui
 
 MAKEFILE = "VERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 5\nEXTRAVERSION =\n"
+
+
+TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def tool(name):
+    """A tool as a module, anew."""
+    loader = importlib.machinery.SourceFileLoader(f"tool_{name}", os.path.join(TOOLS, name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
 
 
 def write(top, name, text, mode=None):

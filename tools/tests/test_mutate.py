@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest.mock
 
-from lib import mutate, tree
+from lib import kunit, mutate, tree
 from lib.ui import Fail
 from tests.fake import Case, lines, read, snapshot, write
 from tests.test_judge import GOOD, SELFTEST
@@ -226,9 +226,15 @@ class Boot(Mutations):
               f"import sys, time\nprint('{booting}')\n{script}")
         write(prepared.home, "kunit/.config", "")
         m = mutate.Mutation("m", "m.patch", "wrong", **fields)
-        killer = mutate.boot(prepared, "/usr/bin/qemu-system-aarch64", m, 5, suites)
+        killer = mutate.boot(self.run_of(prepared, m), m, 5, suites)
         self.log = read(prepared.home, "mutations/m.log")
         return killer
+
+    @staticmethod
+    def run_of(prepared, m):
+        machine = mutate.kernel(m)
+        return kunit.Run(prepared, "6.12.5", machine, "/usr/bin/qemu-system-aarch64", (10, 0, 2),
+                         machine.dir(prepared.home))
 
     def test_good(self):
         log = "print('''" + "\n".join(GOOD).replace("needs MOPS", "needs MTE") + "''')"
@@ -249,28 +255,28 @@ class Boot(Mutations):
         for text in ("'exec'", "--kernel_args=arm64.nomops", "--filter=speed>slow", "--timeout=5"):
             self.assertIn(text, self.log)
 
-
     def test_selftests(self):
         prepared = self.prepare()
-        write(prepared.home, "rig/.config", "")
+        write(prepared.home, "user/.config", "")
         m = mutate.Mutation("m", "m.patch", "wrong", selftests="processes callers:fork")
-        self.assertEqual(mutate.build_dir(prepared, m), os.path.join(prepared.home, "rig"))
+        self.assertEqual(mutate.build_dir(prepared, m), os.path.join(prepared.home, "user"))
+        run = self.run_of(prepared, m)
         commands, boot = [], ["[    0.000000] Booting Linux on physical CPU 0"]
 
-        def command(binary, build, initrd, words, arguments):
-            commands.append((build, words, arguments))
+        def command(result, initrd, words):
+            commands.append((result.dir, words))
             self.assertTrue(initrd.endswith("selftests/initramfs.cpio"))
 
         with unittest.mock.patch.multiple(mutate.selftests, command=command,
                                           boot=lambda *_: (boot + log, False)):
             for log, want in ((SELFTEST, ""), (SELFTEST[:-1], "failed: the machine ended before"),
                               ([*SELFTEST[:9], "Kernel panic - not syncing: x"], "panic: x")):
-                self.assertRegex(mutate.boot_selftests(prepared, "qemu", m, 5), f"^{want}")
+                self.assertRegex(mutate.boot_selftests(run, m, 5), f"^{want}")
             boot = []
             with self.assertRaisesRegex(Fail, "QEMU did not boot it; see .*m.log"):
-                mutate.boot_selftests(prepared, "qemu", m, 5)
-        self.assertEqual(commands[0], (os.path.join(prepared.home, "rig"),
-                                       ["processes", "callers:fork"], ""))
+                mutate.boot_selftests(run, m, 5)
+        self.assertEqual(commands[0], (os.path.join(prepared.home, "user"),
+                                       ["processes", "callers:fork"]))
 
 
 class Command(Mutations):

@@ -9,18 +9,21 @@ import sys
 import time
 import types
 
-from lib import compare, judge, kunit, selftests
+from lib import compare, judge, kunit, selftests, tree
 from tests.fake import Case, read, write
 from tests.test_judge import SELFTEST
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 MAKEFILE = """\
+TEST_GEN_PROGS := one two \\
+	endurance
 all:
-	touch $(OUTPUT)/init $(OUTPUT)/one $(OUTPUT)/two $(OUTPUT)/endurance
-emit_tests:
-	@for t in one two endurance; do echo ":$$t"; done
+	touch $(OUTPUT)/init $(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS))
 """
+# What the machine says of itself before it comes to the tests.
+BOOTED = ["[    0.000000] ACPI: RSDP 0x1", "[    0.000000] Initmem setup node 1 [mem 0x6]",
+          *SELFTEST]
 SOURCE = """\
 TEST_F(poison, read)
 {
@@ -42,86 +45,117 @@ class Selftests(Case):
     def setUp(self):
         super().setUp()
         write(self.repo, f"{selftests.DIR}/Makefile", MAKEFILE)
-        write(self.repo, kunit.RIG.qemu, read(TOOLS, "qemu/arm64_rig.py"))
+        for name in ("arm64.py", "arm64_dt.py"):
+            write(self.repo, f"tools/qemu/{name}", read(TOOLS, f"qemu/{name}"))
         write(self.repo, f"{selftests.DIR}/one.c", SOURCE)
         write(self.repo, f"{selftests.DIR}/endurance.c", "TEST(all) { }\n")
 
-    def programs(self):
-        return selftests.Programs(self.prepare(), 1)
+    def run_of(self, *variants, qemu=(10, 0, 2)):
+        machine = kunit.USER.but(*variants)
+        return kunit.Run(types.SimpleNamespace(home=self.build), "6.12.5", machine, "qemu", qemu,
+                         machine.dir(self.build))
+
+
+class Known(Selftests):
+    def test_of_the_sources(self):
+        self.assertEqual(selftests.Known(), {"one": ["read", "slow", "plain", "killed"], "two": [],
+                                             "endurance": ["all"]})
+
+    def test_of_a_tree_with_edits(self):
+        prepared = self.prepare()
+        write(prepared.top, f"{selftests.DIR}/two.c", "TEST(fresh) { }\n")
+        self.assertEqual(selftests.Known(prepared)["two"], ["fresh"])
+        self.assertEqual(selftests.Known()["two"], [])
+
+    def test_words(self):
+        known = selftests.Known()
+        self.assertEqual(known.words([]), ["one", "two"])
+        for words in (["two"], ["one:read", "two", "one"], ["endurance"]):
+            self.assertEqual(known.words(words), words)
+        for words, text in ((["three"], "^three: no such program; there are: one, two, endurance$"),
+                            (["one", "x:read"], "^x:read: no such program"),
+                            (["one:write"], "^one:write: no such test; one has: read, slow, "),
+                            (["one:"], "^one:: no such test"),
+                            (["two:x"], "two has: none"),
+                            (["one"] * 32, "the kernel passes 31 at most")):
+            with self.fails(text):
+                known.words(words)
+
+    def test_scenarios(self):
+        known, found = selftests.Known(), ["one:read", "one:slow", "one:plain", "one:killed"]
+        for globs, want in (([], found), (["one"], found), (["*:s*"], ["one:slow"]),
+                            (["one:read", "o*:p*"], ["one:read", "one:plain"])):
+            self.assertEqual(known.scenarios(globs), want)
+        with self.fails("^two: no such scenario; see --list$"):
+            known.scenarios(["one:read", "two"])
+
+    def test_the_repository_has_some(self):
+        tree.REPO = os.path.dirname(TOOLS)
+        known = selftests.Known()
+        self.assertTrue(selftests.ENDURANCE in known and all(known.values()), known)
 
 
 class Programs(Selftests):
+    def programs(self):
+        return selftests.Programs(self.prepare(), 1)
+
     def test_built_outside_of_the_tree(self):
         programs = self.programs()
         self.assertEqual(programs.names, ["one", "two", "endurance"])
         self.assertEqual(self.prepare().edits(), [])
-        self.assertTrue(os.path.exists(os.path.join(programs.out, "init")))
+        self.assertEqual(list(programs.files()), ["/init", "/one", "/two", "/endurance"])
+        for file in programs.files().values():
+            self.assertTrue(os.path.exists(file))
 
     def test_that_do_not_build(self):
         write(self.repo, f"{selftests.DIR}/Makefile",
-              "all:\n\t@echo one.c:1:1: error: no; false\n")
+              MAKEFILE.replace("touch", "echo one.c:1:1: error: no; false"))
         with self.fails(r"^the selftests do not build: one.c:1:1: error: no \(see .*\.log\)$"):
             self.programs()
 
     def test_none(self):
-        for rules, text in (("all emit_tests:\n\t@true\n", "make leaves no init in "),
-                            (MAKEFILE.replace("in one", "in three"), "make leaves no three in "),
-                            (MAKEFILE.replace("one two endurance", ""), "names no test")):
-            write(self.repo, f"{selftests.DIR}/Makefile", rules)
+        for rules, text in ((MAKEFILE.partition("all:")[0] + "all:\n\t@true\n",
+                             "make leaves no one in "),
+                            ("all:\n", "names no test"),
+                            (None, "names no test")):
+            if rules:
+                write(self.repo, f"{selftests.DIR}/Makefile", rules)
+            else:
+                for name in os.listdir(os.path.join(self.repo, selftests.DIR)):
+                    os.unlink(os.path.join(self.repo, selftests.DIR, name))
             with self.fails(text):
                 self.programs()
-        for name in os.listdir(os.path.join(self.repo, selftests.DIR)):
-            os.unlink(os.path.join(self.repo, selftests.DIR, name))
-        with self.fails("no such directory; this overlay has no selftests"):
-            self.programs()
-
-    def test_words(self):
-        programs = self.programs()
-        self.assertEqual(programs.words([]), ["one", "two"])
-        for words in (["two"], ["one:read", "two", "one"], ["endurance"]):
-            self.assertEqual(programs.words(words), words)
-        for words, text in ((["three"], "^three: no such program; there are: one, two, endurance$"),
-                            (["one", "x:read"], "^x:read: no such program"),
-                            (["one:"], "is not PROGRAM or PROGRAM:TEST"),
-                            (["one:a b"], "is not PROGRAM or"),
-                            (["one:x=1"], "is not PROGRAM or"),
-                            (["one"] * 32, "the kernel passes 31 at most")):
-            with self.fails(text):
-                programs.words(words)
-
-    def test_scenarios(self):
-        programs = self.programs()
-        found = ["one:read", "one:slow", "one:plain", "one:killed"]
-        for globs, want in (([], found), (["one"], found), (["*:s*"], ["one:slow"]),
-                            (["one:read", "o*:p*"], ["one:read", "one:plain"])):
-            self.assertEqual(programs.scenarios(globs), want)
-        with self.fails("^two: no such scenario; see --list$"):
-            programs.scenarios(["one:read", "two"])
 
 
 class Initramfs(Selftests):
     PACKER = "#!/bin/sh\n[ $1 = -t ] && cat $3\n"
 
+    def pack(self, packer):
+        if packer:
+            write(self.tmp, "b/usr/gen_init_cpio", packer, 0o755)
+        write(self.tmp, "p", "", 0o755)
+        write(self.tmp, "l", "", 0o644)
+        files = {f"/{n}": os.path.join(self.tmp, "p") for n in ("init", "one")}
+        return selftests.initramfs(os.path.join(self.tmp, "cpio"),
+                                   {**files, "/a/lib/l": os.path.join(self.tmp, "l")},
+                                   os.path.join(self.tmp, "b"))
+
     def test_content(self):
-        programs, build = self.programs(), os.path.join(self.tmp, "b")
         with self.fails("gen_init_cpio: missing; the kernel's configuration lacks"):
-            selftests.initramfs(programs, build)
-        write(build, "usr/gen_init_cpio", self.PACKER, 0o755)
-        path = selftests.initramfs(programs, build)
-        with open(path, "rb") as f:
+            self.pack(None)
+        with open(self.pack(self.PACKER), "rb") as f:
             tables, _, listing = f.read().partition(b"TRAILER!!!")
         self.assertTrue(tables.startswith(b"070701"))
         self.assertIn(b"kernel/firmware/acpi/SRAT.aml\0", tables)
         listing = listing.decode()
-        for text in ("nod /dev/console 0600 0 0 c 5 1", f"file /init {programs.out}/init 0755 0 0",
-                     f"file /two {programs.out}/two 0755", "file /endurance ", "file /ext2.img "):
+        for text in ("nod /dev/console 0600 0 0 c 5 1", f"file /init {self.tmp}/p 0755 0 0\n",
+                     f"file /a/lib/l {self.tmp}/l 0644 0 0\n", "file /ext2.img "):
             self.assertIn(text, listing)
+        self.assertLess(listing.index("dir /a 0755 0 0\n"), listing.index("dir /a/lib 0755 0 0\n"))
 
     def test_packer_that_fails(self):
-        build = os.path.join(self.tmp, "b")
-        write(build, "usr/gen_init_cpio", "#!/bin/sh\necho no >&2\nexit 1\n", 0o755)
         with self.fails("^gen_init_cpio: no$"):
-            selftests.initramfs(self.programs(), build)
+            self.pack("#!/bin/sh\necho no >&2\nexit 1\n")
 
     def test_disk_is_the_same_each_time(self):
         path, digests = os.path.join(self.tmp, "ext2.img"), set()
@@ -139,17 +173,26 @@ class Initramfs(Selftests):
 
 class Boot(Selftests):
     def test_command(self):
-        cmd = selftests.command("qemu", "/b", "/i", ["one:read", "two"], "endurance=1,2")
+        cmd = selftests.command(self.run_of("nomops"), "/i", ["one:read", "two"], "endurance=1,2")
         line = cmd[cmd.index("-append") + 1]
-        self.assertRegex(line, r"^console=ttyAMA0 .*acpi=force .* kunit.enable=0 "
+        self.assertRegex(line, r"^console=ttyAMA0 .*acpi=force .* kunit.enable=0 arm64.nomops "
                                r"endurance=1,2 -- one:read two$")
         self.assertEqual([w for a, w in zip(cmd, cmd[1:]) if a == "-initrd"], ["/i"])
-        self.assertEqual(cmd[cmd.index("-kernel") + 1], "/b/arch/arm64/boot/Image.gz")
-        self.assertIn("virt,ras=on,gic-version=3", cmd)
+        self.assertEqual(cmd[cmd.index("-kernel") + 1],
+                         f"{self.build}/user/arch/arm64/boot/Image.gz")
+        self.assertTrue([w for w in cmd if "virtualization=on" in w])
+        self.assertNotIn("mte=off", cmd)
         self.assertFalse([m for m in sys.modules if m.startswith("rig_kunit")])
 
+    def test_command_of_others(self):
+        cmd = selftests.command(self.run_of("dt", qemu=(7, 2, 22)), "/i", ["one"], build="/other")
+        self.assertEqual([w for a, w in zip(cmd, cmd[1:]) if a == "-initrd"], ["/i"])
+        self.assertEqual(cmd[cmd.index("-kernel") + 1], "/other/arch/arm64/boot/Image.gz")
+        self.assertNotIn("-bios", cmd)
+        self.assertEqual(cmd[-2:], ["-machine", "mte=off"])
+
     def test_table_of_nodes(self):
-        options = selftests.machine(os.path.join(TOOLS, "qemu/arm64_rig.py")).extra_qemu_params
+        options = selftests.qemu_arch(os.path.join(TOOLS, "qemu/arm64.py")).extra_qemu_params
         with open(options[options.index("-initrd") + 1], "rb") as f:
             data = f.read()
         table = data[data.index(b"SRAT", data.index(b"SRAT.aml") + 4):]
@@ -160,7 +203,7 @@ class Boot(Selftests):
         while at < len(table):
             parts.append((table[at], table[at + 1]))
             at += table[at + 1]
-        self.assertEqual(parts, [(3, 18)] * 2 + [(1, 40)] * 3)
+        self.assertEqual(parts, [(3, 18)] * 4 + [(1, 40)] * 3)
         self.assertEqual(at, len(table))
 
     def boot(self, script, timeout=10):
@@ -179,30 +222,33 @@ class Boot(Selftests):
         self.assertEqual(self.boot("echo a; exec sleep 1000", 1), (["a"], True))
         self.assertLess(time.monotonic() - start, 9)
 
-    def verdict(self, lines, hung=False):
-        write(self.tmp, "config", "")
-        return selftests.verdict(lines, os.path.join(self.tmp, "config"),
-                                 ["processes", "callers:fork"], hung, 60).problems
+    def verdict(self, lines, hung=False, run=None):
+        return selftests.verdict(run or self.run_of("nomte"), lines, ["processes", "callers:fork"],
+                                 hung, 60).problems
 
     def test_verdict(self):
-        self.assertEqual(self.verdict(SELFTEST), [])
-        self.assertEqual(self.verdict(SELFTEST[:-1]), ["the machine ended before init did"])
-        self.assertRegex(self.verdict(SELFTEST[:-1], True)[0],
+        self.assertEqual(self.verdict(BOOTED), [])
+        self.assertEqual(self.verdict(BOOTED[:-1]), ["the machine ended before init did"])
+        self.assertRegex(self.verdict(BOOTED[:-1], True)[0],
                          "^the machine hung: not done after 60 s")
-        self.assertEqual(self.verdict([*SELFTEST[:-1], "copy_mc: exit 2"]),
+        self.assertEqual(self.verdict([*BOOTED[:-1], "copy_mc: exit 2"]),
                          ["init counted 2 failures"])
+
+    def test_verdict_on_the_machine(self):
+        self.assertRegex(self.verdict(BOOTED, run=self.run_of())[0], "^MTE is off although")
+        self.assertRegex(self.verdict(BOOTED, run=self.run_of("dt", "nomte"))[0], "^ACPI is on")
+        self.assertEqual(self.verdict(SELFTEST, run=self.run_of("dt", "nomte")), [])
+        self.assertRegex(self.verdict(SELFTEST)[1], "^NODES is off although")
 
     def test_endurance(self):
         args, got = types.SimpleNamespace(timeout=100), []
         self.addCleanup(setattr, selftests, "run", selftests.run)
         selftests.run = lambda *a: got.append(a)
-        selftests.endurance(args, 7, 1000)
+        selftests.endurance(args, 7, 1000, kunit.USER)
         [(args2, words, arguments, machine)] = got
-        self.assertEqual((args2.timeout, words, arguments),
-                         (350, ["endurance"], "endurance=7,1000"))
+        self.assertEqual((args2.timeout, words, arguments, machine),
+                         (350, ["endurance"], "endurance=7,1000", kunit.USER))
         self.assertEqual(args.timeout, 100)
-        self.assertIn("PROVE_LOCKING=y", machine.options[0])
-        self.assertNotEqual(machine.build, kunit.RIG.build)
 
 
 class Outcome(Case):
@@ -268,7 +314,7 @@ Image.gz:
         prepared = self.prepare()
         build = compare.build_base(prepared, self.config, 1)
         self.assertEqual(read(build, ".config"), "A=1\nCONFIG_ARM64_SEA_RIG=y\nB=1\n")
-        top = os.path.join(prepared.home, "rig-base-linux")
+        top = os.path.join(prepared.home, "unpatched-linux")
         self.assertEqual(read(top, "kunit/rig/rig.c"), "int rig;\n")
         self.assertEqual(read(top, "Kbuild"), "Kbuild line\nhook\n")
         self.assertFalse(os.path.exists(os.path.join(top, "lib/ours.c")))
@@ -306,21 +352,36 @@ class Command(Case):
 
     def test_one_line(self):
         kernel = ("--kernel", self.kernel, "--build-dir", self.build, "--no-install")
+        program = os.path.join(self.tmp, "program")
+        write(self.tmp, "program", "text", 0o755)
         for tool, args, text in (
-                ("run", ["--rig", "--deaths"], "only one at a time"),
+                ("run", ["--selftests", "--deaths"], "only one at a time"),
                 ("run", ["--selftests", "--endurance"], "only one at a time"),
-                ("run", ["--endurance", "0"], "--endurance 0: at least 1"),
-                ("run", ["--endurance", "many"], "invalid int value: 'many'"),
+                ("run", ["--endurance", "0"], "--endurance: '0' is no number from 1 on"),
+                ("run", ["--endurance", "many"], "'many' is no number"),
                 ("run", ["--endurance", "5", "one"], "one: --endurance takes no names"),
-                ("run", ["--seed", "5"], "--seed: is a number from 0 on, for --endurance"),
+                ("run", ["--seed", "5"], "--seed: is for --endurance"),
                 ("run", ["--endurance", "--seed", "-5"], "--seed"),
                 ("run", ["--selftests", "--", "--filter=x"], "no part in --selftests"),
+                ("run", ["--selftests", "no_such", *kernel], "no_such: no such program"),
+                ("run", ["--selftests", "callers:none", *kernel], "callers:none: no such test"),
+                ("run", ["--selftests", "--variant", "plain"], "plain has no genuine errors"),
+                ("run", ["--variant", "rig"], "invalid choice: 'rig'"),
                 ("run", ["a", "b"], "b: one GLOB at a time"),
-                ("run", ["--rig", "no_such_suite", *kernel], "no suite matches 'no_such_suite'"),
+                ("run", ["no_such_suite", *kernel], "no suite matches 'no_such_suite'"),
+                ("run", ["sea_decision.none", *kernel], "sea_decision.none: no such case"),
+                ("run", ["--qemu", "/no/such", *kernel], "--qemu /no/such: no such program"),
+                ("run", ["--qemu", program, *kernel], "is no QEMU that runs here"),
+                ("run", ["--jobs", "0", *kernel], "--jobs: '0' is no number from 1 on"),
+                ("run", ["--timeout", "-1", *kernel], "--timeout: '-1' is no number from 1 on"),
+                ("test", ["--jobs", "0"], "--jobs: '0' is no number from 1 on"),
+                ("mutate", ["--suites", "none", *kernel], "no suite matches 'none'"),
+                ("mutate", ["--qemu", "/no/such", *kernel], "--qemu /no/such: no such program"),
                 ("compare", ["--kernel", "5.1"], "--kernel 5.1: no such kernel"),
+                ("compare", ["no_such:test", *kernel], "no_such:test: no such scenario"),
                 ("compare", ["--json", "/no/such/file"], "/no/such/file"),
-                ("compare", ["--timeout", "x"], "invalid int"),
-                ("test", ["rigs"], "rigs: no such test; there are: tools, suites, rig, ")):
+                ("compare", ["--timeout", "x"], "'x' is no number"),
+                ("test", ["rig"], "rig: no such test; there are: tools, suites, selftests, ")):
             p = self.run_tool(tool, *args)
             self.assertEqual((p.returncode, p.stdout), (1, ""), args)
             self.assertRegex(p.stderr, rf"^tools/{tool}: .*{text}.*\n$")

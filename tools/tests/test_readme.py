@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the README files say to type, held against the tools and the sources."""
+
+import os
+import re
+import shlex
+import unittest
+
+from lib import kunit, mutate, selftests, tree
+from tests.fake import read, tool
+
+FILES = ("README.md", "kunit/README.md")
+
+
+def examples(text):
+    """(tool, words) of each ./tools/... line and each `./tools/...` in running text."""
+    code = re.findall(r"^    (?:.*?\$\()?(\./tools/(?!testing)[^#\n]*)", text, re.M)
+    for line in code + re.findall(r"`(\./tools/[^`]*)`", text):
+        line = re.sub(r"\[[^]]*\]|\)\"$", "", line.strip())   # [what may be left out]
+        name, *words = shlex.split(line)
+        yield os.path.basename(name), words
+
+
+class Examples(unittest.TestCase):
+    def check(self, name, words):
+        module = tool(name)
+        if name == "run":
+            args, extra = module.options(words)
+            if args.selftests:
+                selftests.Known().words(args.what)
+            elif args.what and "--kconfig_add" not in extra:
+                kunit.check_glob(args.what[0])
+            return
+        args = module.parser().parse_args(words)
+        if name == "mutate":
+            mutate.select(args.names)
+        elif name == "compare":
+            selftests.Known().scenarios(args.scenarios)
+        elif name == "test":
+            self.assertLessEqual({*args.what}, {*module.CHOICES})
+
+    def test_each(self):
+        for file in FILES:
+            found = list(examples(read(tree.REPO, file)))
+            self.assertTrue(found, file)
+            for name, words in found:
+                with self.subTest(f"{file}: {name} {shlex.join(words)}"):
+                    self.check(name, words)
+
+    def test_options_in_the_text(self):
+        text = read(tree.REPO, "README.md")
+        table = re.search(r"\| option of `\./tools/run` \|.*?\n\n", text, re.S)[0]
+        for option in re.findall(r"`(--[a-z-]+)", table):
+            self.assertIn(option, list(tool("run").parser()._option_string_actions))
+
+    def test_scenarios_of_the_table(self):
+        known = selftests.Known().scenarios()
+        for name in re.findall(r"^\| `(\w+:\w+)` \|", read(tree.REPO, "README.md"), re.M):
+            self.assertIn(name, known)
+
+    def test_suites_of_the_tables(self):
+        text = read(tree.REPO, "README.md")
+        for name in re.findall(r"^       (\w+) +\d+ passed ", text, re.M):
+            self.assertTrue(kunit.check_glob(name))
+
+
+class Found(unittest.TestCase):
+    def test_lines(self):
+        text = """\
+    ./tools/run --kernel 7.3 x  # what
+    ./tools/run --selftests [PROGRAM]
+    cd "$(./tools/tree --kernel ~/linux)"
+Type `./tools/test`, not ./tools/this.
+"""
+        self.assertEqual(list(examples(text)), [
+            ("run", ["--kernel", "7.3", "x"]), ("run", ["--selftests"]),
+            ("tree", ["--kernel", "~/linux"]), ("test", [])])

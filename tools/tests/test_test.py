@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ./tools/test runs, in which order, and what it counts; nothing is built or booted."""
+
+import argparse
+import os
+import unittest.mock
+
+from lib import checks, jobs, judge, kunit, selftests, ui
+from tests.fake import Case, tool, write
+from tests.test_judge import GOOD, MTE
+
+
+class Test(Case):
+    def setUp(self):
+        super().setUp()
+        self.test = tool("test")
+        self.todo = jobs.Jobs(2, self.test.ended)
+        self.booted = os.path.join(self.tmp, "booted")
+        self.wrong = ()
+        write(self.repo, f"{selftests.DIR}/Makefile", "TEST_GEN_PROGS := one endurance\n")
+        for module, name, new in (
+                (kunit, "made", self.made), (kunit, "build", lambda *_: None),
+                (kunit, "boot_suites", self.boot_suites), (selftests, "pack", lambda *_: None),
+                (selftests, "boot_programs", self.boot_programs)):
+            patch = unittest.mock.patch.object(module, name, new)
+            patch.start()
+            self.addCleanup(patch.stop)
+        for name in self.test.CHECKS:
+            self.test.CHECKS[name] = self.check(name)
+
+    def check(self, name):
+        def check(k):
+            if name in self.wrong:
+                raise ui.Fail(f"{name} is wrong")
+            return k.base if name == "x86" else "looked"
+        check.__doc__ = name
+        return check
+
+    def made(self, _args, prepared, machine):
+        if "qemu" in self.wrong:
+            raise ui.Fail("no QEMU")
+        return kunit.Run(prepared, "6.12.5", machine, "qemu", (10, 0, 2),
+                         machine.dir(prepared.home))
+
+    def boot_suites(self, args, extra, result):
+        self.boot(result, GOOD if os.path.basename(result.dir) not in self.wrong else
+                  [line.replace("    ok 1 lengths", "    not ok 1 lengths") for line in GOOD],
+                  args.glob, extra)
+
+    def boot_programs(self, _args, result, _initrd, words, arguments):
+        self.boot(result, GOOD, words, bool(arguments))
+
+    def boot(self, result, lines, *more):
+        with open(self.booted, "a", encoding="utf-8") as f:
+            f.write(f"{os.path.basename(result.dir)} {result.machine.build} "
+                    f"{result.machine.arguments} {more}\n")
+        result.verdict = judge.judge([MTE, *lines], "", [], [])
+        result.times["boot"] = 1
+
+    def run_all(self, what, kernel=None):
+        args = argparse.Namespace(what=[], jobs=2, timeout=9, quick=False, qemu=None,
+                                  build_dir=self.build, no_install=True)
+        self.todo.add("qemu", "fetch", lambda: None)
+        self.test.Kernel(args, kernel or self.kernel, self.todo).add_all(what)
+        self.todo.run()
+        return self.test.counts
+
+    def test_everything(self):
+        counts = self.run_all(self.test.CHOICES)
+        states = {j.state for j in self.todo.jobs.values()}
+        self.assertEqual(states, {"done"}, [(j.name, j.why) for j in self.todo.jobs.values()])
+        boots = len(self.test.BOOTS) + 2
+        self.assertEqual(counts, {"passed": 3 * boots + len(self.test.CHECKS), "failed": 0,
+                                  "skipped": boots})
+        self.assertEqual(self.test.bad, [])
+        with open(self.booted, encoding="utf-8") as f:
+            booted = dict(line.rstrip().split(" ", 1) for line in f)
+        self.assertEqual(len(booted), boots)
+        self.assertEqual(booted["suites"], "user  ('', ())")
+        self.assertEqual(booted["nomops"], "user arm64.nomops ('', ())")
+        self.assertEqual(booted["nomte"], "user arm64.nomte ('', ('--filter=speed>slow',))")
+        self.assertEqual(booted["dt"], "user  ('*_genuine', ('--filter=speed>slow',))")
+        self.assertEqual(booted["deaths"], "user  ('sea_death', ('--kernel_args=sea_deaths=1',))")
+        self.assertEqual(booted["selftests"], "user  (['one'], False)")
+        self.assertEqual(booted["endurance"], "user  (['endurance'], True)")
+
+    def test_failures_are_counted(self):
+        self.wrong = ("nomte", "sparse")
+        counts = self.run_all(["suites", "sparse", "hook_off"])
+        self.assertEqual(counts["failed"], 2)
+        self.assertEqual(sorted(self.test.bad), ["FAILED kernel nomte: copy_mc.lengths: ",
+                                                 "FAILED kernel sparse: sparse is wrong"])
+        self.assertEqual({j.name.split()[-1] for j in self.todo.jobs.values()
+                          if j.state != "done"}, {"sparse"})
+
+    def test_no_kernel(self):
+        self.wrong = ("qemu",)
+        counts = self.run_all(["suites", "selftests", "checkpatch"])
+        self.assertEqual(counts, {"passed": 1, "failed": 1, "skipped": 0})
+        self.assertEqual(len(self.test.bad), 1 + len(self.test.BOOTS) + 2)
+
+    def test_which_kernel_gets_what(self):
+        names = {}
+        for kernel in self.test.KERNELS:
+            with unittest.mock.patch.object(self.test.tree, "select", lambda _: (None, None)):
+                k = self.test.Kernel(argparse.Namespace(jobs=2), kernel, jobs.Jobs(2))
+                k.add_all(self.test.CHOICES)
+            names[kernel] = {j.partition(" ")[2] for j in k.todo.jobs}
+            self.assertEqual("lockdep" in k.machine.build, kernel == self.test.LOCKDEP)
+        self.assertEqual(names["7.3"] - names["6.12"], {"nomops"})
+        self.assertEqual(names["6.12"] - names["7.3"], set())
+
+    def test_checks_in_one_directory_wait_for_each_other(self):
+        with unittest.mock.patch.object(self.test.tree, "select", lambda _: (None, None)):
+            k = self.test.Kernel(argparse.Namespace(jobs=2), "6.12", jobs.Jobs(2))
+            k.add_all(self.test.CHECKS)
+        lane = [f"6.12 {name}" for name in checks.LANE]
+        for before, name in zip(lane, lane[1:]):
+            self.assertEqual(k.todo.jobs[name].behind, (before,))
+        self.assertEqual(k.todo.jobs["6.12 x86"].behind, ())
+
+
+class Fields(unittest.TestCase):
+    def test_boots(self):
+        for name, variants, extra, _glob, kernels, _guess in tool("test").BOOTS:
+            self.assertTrue(kunit.USER.but(*variants) and kernels, name)
+            self.assertFalse(kunit.split_arguments(extra)[0], name)
