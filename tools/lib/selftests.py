@@ -19,7 +19,7 @@ import threading
 import time
 import types
 
-from lib import judge, kunit, packages, tree, ui
+from lib import judge, kunit, packages, program, tree, ui
 from lib.ui import Fail
 
 DIR = kunit.SELFTESTS
@@ -350,3 +350,40 @@ def as_json(result):
                           "tests": [{"name": r.name, "status": r.status, "reason": r.reason}
                                     for r in s.results]} for s in result.verdict.suites],
             **result.verdict.as_json()}
+
+
+# -- the user's own program --------------------------------------------------------------
+
+
+def own(args, given, arguments, machine=kunit.USER):
+    """Boots the rig with these files and runs the first one; gives the exit code."""
+    files = program.place(given)
+    word = program.word(next(iter(files)), arguments)
+    with kunit.prepare(args, machine, packages.SELFTESTS) as result:
+        kunit.build(args, result)
+        init = Programs(result.tree, args.jobs).files()["/init"]
+        os.makedirs(os.path.join(result.tree.home, "init"), exist_ok=True)
+        initrd = initramfs(os.path.join(result.tree.home, "init", "initramfs.cpio"),
+                           {"/init": init, **files}, result.dir)
+        result = kunit.beside(result, "init")
+        ui.step(f"boot and {os.path.basename(given[0])}")
+        shown = []
+
+        def seen(line):
+            if shown or "Run /init as init process" in line:
+                shown.append(line)
+                ui.say(line)
+
+        lines, hung = boot(command(result, initrd, [word]), result.log, args.timeout, seen)
+    code, problems = program.outcome(lines)
+    problems = _ending(code, hung, args.timeout) + problems
+    if not shown:
+        _last_lines(lines)
+    for problem in problems:
+        ui.say(f"FAIL {problem}")
+    ui.step("summary")
+    ui.note(f"kernel   Linux {result.version}")
+    ui.note(f"QEMU     {'.'.join(map(str, result.qemu))}")
+    ui.note(f"program  {program.words(code)}")
+    ui.note(f"log      {result.log}")
+    return code or bool(problems)
