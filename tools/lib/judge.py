@@ -62,6 +62,8 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")    # of the firmware's, no line
 _STAMP = re.compile(r"\[ *\d+\.\d{6}\]")
 _RESULT = re.compile(r"^( *)(not ok|ok) \d+ (?:- )?(.*?)(?:\s+# SKIP ?(.*))?$")
 _PLAN = re.compile(r"^( *)1\.\.(\d+)$")
+_ENTRY = re.compile(r"# copy_each_entry: (\S+) [0-9a-f]{8} .*: (?:(\d+) aborts, all|not used on)")
+_SWEEP = re.compile(r"# copy_sweep: .*: (\d+) aborts in")
 _SUBTEST = re.compile(r"^( *)# Subtest: (.*)$")
 
 SUITE, CASE, PARAM = 0, 4, 8    # how far each kind of result is indented
@@ -212,6 +214,21 @@ def unsplit(lines):
             yield line[m.start():]
     if rest:
         yield rest
+
+
+def coverage(logs):
+    """({entry: its aborts}, [aborts of each sweep]) of the files that are there."""
+    aborts, sweeps = {}, []
+    for path in logs:
+        if not os.path.exists(path):
+            continue
+        with open(path, encoding="utf-8", errors="backslashreplace") as f:
+            for line in f:
+                if m := _ENTRY.search(line):
+                    aborts[m[1]] = aborts.get(m[1], 0) + int(m[2] or 0)
+                elif m := _SWEEP.search(line):
+                    sweeps.append(int(m[1]))
+    return aborts, sweeps
 
 
 def suites(top):

@@ -303,6 +303,21 @@ class Unsplit(unittest.TestCase):
         self.assertEqual(list(judge.unsplit(SELFTEST)), SELFTEST)
 
 
+class Coverage(unittest.TestCase):
+    def test_of_some_logs(self):
+        entry = "    # copy_each_entry: f+0x{}/0x20 38401423 {}"
+        with tempfile.TemporaryDirectory() as top:
+            write(top, "a", "\n".join([entry.format(4, "load: 3 aborts, all recovered"), "x",
+                                       entry.format(8, "CPY*: not used on a CPU without FEAT_MOPS"),
+                                       "[    1.000000]     # copy_sweep: f: 70 aborts in 9 ms"]))
+            write(top, "b", entry.format(4, "load: 2 aborts, all recovered"))
+            write(top, "c", entry.format(8, "CPY*: 7 aborts, all recovered"))
+            for names, aborts in (("abz", [5, 0]), ("abc", [5, 7])):
+                found, sweeps = judge.coverage(f"{top}/{n}" for n in names)
+                self.assertEqual(found, {"f+0x4/0x20": aborts[0], "f+0x8/0x20": aborts[1]})
+                self.assertEqual(sweeps, [70])
+
+
 class Suites(unittest.TestCase):
     def test_from_the_sources(self):
         with tempfile.TemporaryDirectory() as repo:

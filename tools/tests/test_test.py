@@ -6,7 +6,7 @@ import os
 import unittest.mock
 
 from lib import checks, jobs, judge, kunit, selftests, ui
-from tests.fake import Case, tool, write
+from tests.fake import Case, read, tool, write
 from tests.test_judge import GOOD, MTE
 
 
@@ -54,6 +54,13 @@ class Test(Case):
         with open(self.booted, "a", encoding="utf-8") as f:
             f.write(f"{os.path.basename(result.dir)} {result.machine.build} "
                     f"{result.machine.arguments} {more}\n")
+        entry = "    # copy_each_entry: f+0x4/0x8 38401423 load: "
+        used = not {result.machine.arguments, "used"} & {*self.wrong}
+        write(result.dir, "test.log", entry + ("3 aborts, all recovered\n" if used else
+                                               "not used on a CPU with FEAT_MOPS\n"))
+        if not more[1]:
+            write(result.dir, "test.log", read(result.dir, "test.log") +
+                  "    # copy_sweep: f: 70 aborts in 9 ms\n")
         result.verdict = judge.judge([MTE, *lines], "", [], [])
         result.times["boot"] = 1
 
@@ -70,7 +77,7 @@ class Test(Case):
         states = {j.state for j in self.todo.jobs.values()}
         self.assertEqual(states, {"done"}, [(j.name, j.why) for j in self.todo.jobs.values()])
         boots = len(self.test.BOOTS) + 2
-        self.assertEqual(counts, {"passed": 3 * boots + len(self.test.CHECKS), "failed": 0,
+        self.assertEqual(counts, {"passed": 3 * boots + 1 + len(self.test.CHECKS), "failed": 0,
                                   "skipped": boots})
         self.assertEqual(self.test.bad, [])
         with open(self.booted, encoding="utf-8") as f:
@@ -79,7 +86,7 @@ class Test(Case):
         self.assertEqual(booted["suites"], "user  ('', ())")
         self.assertEqual(booted["nomops"], "user arm64.nomops ('', ())")
         self.assertEqual(booted["nomte"], "user arm64.nomte ('', ('--filter=speed>slow',))")
-        self.assertEqual(booted["dt"], "user  ('*_genuine', ('--filter=speed>slow',))")
+        self.assertEqual(booted["dt"], "user  ('', ('--filter=speed>slow',))")
         self.assertEqual(booted["deaths"], "user  ('sea_death', ('--kernel_args=sea_deaths=1',))")
         self.assertEqual(booted["selftests"], "user  (['one'], False)")
         self.assertEqual(booted["endurance"], "user  (['endurance'], True)")
@@ -93,11 +100,19 @@ class Test(Case):
         self.assertEqual({j.name.split()[-1] for j in self.todo.jobs.values()
                           if j.state != "done"}, {"sparse"})
 
+    def test_entry_that_is_lost(self):
+        self.wrong = ("arm64.nomops",)
+        self.assertEqual(self.run_all(["suites"])["failed"], 0)
+        self.todo, self.wrong = jobs.Jobs(2, self.test.ended), ("used",)
+        self.assertEqual(self.run_all(["suites"])["failed"], 1)
+        self.assertEqual(self.test.bad,
+                         ["FAILED kernel entries: f+0x4/0x8 aborts in no boot"])
+
     def test_no_kernel(self):
         self.wrong = ("qemu",)
         counts = self.run_all(["suites", "selftests", "checkpatch"])
         self.assertEqual(counts, {"passed": 1, "failed": 1, "skipped": 0})
-        self.assertEqual(len(self.test.bad), 1 + len(self.test.BOOTS) + 2)
+        self.assertEqual(len(self.test.bad), 1 + len(self.test.BOOTS) + 3)
 
     def test_which_kernel_gets_what(self):
         names = {}
