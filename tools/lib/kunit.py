@@ -333,7 +333,8 @@ def made(args, prepared, machine, **more):
     if "MTE" not in machine.lacks and mte_off(qemu, machine):
         ui.note(f"QEMU {'.'.join(map(str, qemu))}: the machine is without MTE, with which that "
                 "hangs or keeps too few tags")
-    return Run(prepared, prepared.version, machine, binary, qemu, machine.dir(prepared.home), **more)
+    return Run(prepared, prepared.version, machine, binary, qemu, machine.dir(prepared.home),
+               **more)
 
 
 def beside(result, name):

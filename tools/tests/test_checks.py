@@ -4,6 +4,7 @@
 import tempfile
 import types
 import unittest
+import unittest.mock
 
 from lib import checks
 from lib.ui import Fail
@@ -76,6 +77,29 @@ class Directories(unittest.TestCase):
         text = checks.Kernel.all_config()
         for symbol in ("ARM64_SEA_RIG", "KASAN_HW_TAGS", "COPY_MC_KUNIT_TEST"):
             self.assertIn(f"CONFIG_{symbol}=y\n", text)
+
+
+class Links(unittest.TestCase):
+    def test_symbols(self):
+        text = "\na.o:\n                 U memcpy\n                 w weak\n\nb.o:\n" \
+               "0000000000000010 T copy_page\n0000000000000010 V x\n"
+        with unittest.mock.patch.object(checks, "run", lambda *_: (0, text, "")):
+            self.assertEqual(checks.symbols("/b", ["a.o"], "-u"),
+                             {"memcpy", "weak", "copy_page", "x"})
+        with unittest.mock.patch.object(checks, "run", lambda *_: (1, "", "no such file\n")), \
+                self.assertRaisesRegex(Fail, "^nm: no such file$"):
+            checks.symbols("/b", ["a.o"], "-u")
+
+    def test_held_against_the_base(self):
+        def have(needed, defined):
+            return {"-u": {*needed.split()}, "--defined-only": {*defined.split()}}
+        base = have("memcpy kfree", "copy_page")
+        for needed, defined in (("memcpy", "copy_page"), ("memcpy other", "copy_page other")):
+            checks.links(have(needed, defined), base)
+        for needed, defined, text in (("memcpy_mc kfree", "copy_page", "^memcpy_mc: used here"),
+                                      ("memcpy", "", "^copy_page: defined by the base")):
+            with self.assertRaisesRegex(Fail, text):
+                checks.links(have(needed, defined), base)
 
 
 class Code(unittest.TestCase):

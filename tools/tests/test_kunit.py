@@ -59,8 +59,8 @@ class Arguments(unittest.TestCase):
             self.assertEqual(kunit.must_lack(qemu, machine, extra), want, (qemu, machine, extra))
 
     def test_old_qemu_is_without_mte(self):
-        for qemu, machine, off in (((10, 0, 0), kunit.SUITES, False), ((9, 2, 4), kunit.SUITES, True),
-                                   ((7, 2, 22), kunit.USER.but("dt"), True),
+        for qemu, machine, off in (((10, 0, 0), kunit.SUITES, False),
+                                   ((9, 2, 4), kunit.SUITES, True), ((7, 2, 22), kunit.USER.but("dt"), True),
                                    ((7, 2, 22), kunit.SUITES.but("plain"), False)):
             self.assertEqual(kunit.mte_off(qemu, machine), kunit.MTE_OFF if off else ())
 
