@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Poisoned memory for tests: the DIMM, EINJ, pages and children.
+ * Poisoned memory for tests: EINJ, the rig, pages and children.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
-#include <linux/mempolicy.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -23,14 +23,12 @@
 
 #include "poison.h"
 
-#define EINJ	"/sys/kernel/debug/apei/einj/"
-#define RIG	"/sys/kernel/debug/sea_rig/"
+#define POOL	"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
-#define MEMORY_UNCORRECTABLE	0x10	/* non-fatal; ACPI, EINJ error types */
 #define ADDRESS_VALID		0x2	/* flags: param1 and param2 are valid */
 
 size_t page_size = 4096;
-struct dimm dimm = { .node = -1 };
+bool rig;
 
 /* Files in sysfs, procfs and debugfs */
 
@@ -103,7 +101,7 @@ const char *poison_init(void)
 	char buf[1024];
 
 	page_size = sysconf(_SC_PAGESIZE);
-	dimm.node = -1;
+	rig = false;
 
 	if (geteuid())
 		return "not root";
@@ -111,12 +109,9 @@ const char *poison_init(void)
 		return "no " EINJ;
 	if (!strstr(buf, "0x00000010"))
 		return "EINJ has no uncorrectable memory errors";
-	if (!read_file(RIG "dimm", buf, sizeof(buf))) {
-		if (sscanf(buf, "%li %li %i", (long *)&dimm.start,
-			   (long *)&dimm.size, &dimm.node) != 3)
-			return "no DIMM in " RIG "dimm";
+	rig = !read_file(RIG "stats", buf, sizeof(buf));
+	if (rig)
 		return NULL;
-	}
 	/* What is poisoned here is lost until the next boot. */
 	if (!getenv("COPY_MC_EINJ"))
 		return "no " RIG ", and COPY_MC_EINJ is not set";
@@ -142,23 +137,11 @@ long rig_stat(const char *name)
 	return number_in(RIG "stats", name);
 }
 
-int dimm_repair(void)
+int rig_repair(void)
 {
-	return write_file(RIG "repair", "1");
-}
+	int err = write_file(RIG "repair", "1");
 
-int dimm_replace(void)
-{
-	int err, i;
-
-	/* What lies on it may be a dying process's for another moment. */
-	for (i = 0; i < 20; i++) {
-		err = write_file(RIG "replace", "1");
-		if (!err)
-			break;
-		usleep(100000);
-	}
-	return err;
+	return err ?: write_file(RIG "report", "0");
 }
 
 /* Pages */
@@ -192,34 +175,34 @@ bool is_isolated(uint64_t pa)
 	return false;
 }
 
-int alloc_on_dimm(bool on)
+int node_of(const void *addr)
 {
-	unsigned long mask = 1UL << (dimm.node & 63);
+	void *page = (void *)addr;
+	int node = -1;
 
-	if (dimm.node < 0)
-		return 0;
-	if (syscall(SYS_set_mempolicy, on ? MPOL_BIND : MPOL_DEFAULT,
-		    on ? &mask : NULL, on ? MASK_BITS : 0))
-		return -errno;
-	return 0;
+	if (syscall(SYS_move_pages, 0, 1UL, &page, NULL, &node, 0))
+		return -1;
+	return node;
 }
 
-int put_on_dimm(void *addr, size_t len)
+int other_node(int node)
 {
-	unsigned long mask = 1UL << (dimm.node & 63);
-	char *p = addr;
-	size_t i;
+	char path[64], name[64];
+	int i;
 
-	if (dimm.node >= 0 && syscall(SYS_mbind, addr, len, MPOL_BIND, &mask,
-				      MASK_BITS, 0))
-		return -errno;
-	for (i = 0; i < len; i += page_size)
-		__atomic_store_n(p + i, __atomic_load_n(p + i, __ATOMIC_RELAXED),
-				 __ATOMIC_RELAXED);
-	if (dimm.node >= 0 && syscall(SYS_mbind, addr, len, MPOL_DEFAULT, NULL,
-				      0, 0))
-		return -errno;
-	return 0;
+	for (i = 0; i < 8; i++) {
+		snprintf(path, sizeof(path),
+			 "/sys/devices/system/node/node%d/meminfo", i);
+		snprintf(name, sizeof(name), "Node %d MemTotal:", i);
+		if (i != node && number_in(path, name) > 0)
+			return i;
+	}
+	return -1;
+}
+
+bool two_nodes(void)
+{
+	return other_node(other_node(-1)) >= 0;
 }
 
 void fill_pages(char *p, size_t len)
@@ -245,23 +228,23 @@ char *map_pair(int type)
 	char *p = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE,
 		       type | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED || put_on_dimm(p + page_size, page_size))
+	if (p == MAP_FAILED)
 		return NULL;
 	fill_pages(p, 2 * page_size);
 	return p;
 }
 
-int poison_phys(uint64_t pa)
+static int write_einj(enum einj_type type, uint64_t pa, bool trigger)
 {
 	const struct {
 		const char *name;
 		uint64_t value;
 	} files[] = {
-		{ EINJ "error_type",	MEMORY_UNCORRECTABLE },
+		{ EINJ "error_type",	type },
 		{ EINJ "flags",		ADDRESS_VALID },
 		{ EINJ "param1",	pa },
 		{ EINJ "param2",	~(uint64_t)(page_size - 1) },
-		{ EINJ "notrigger",	1 },
+		{ EINJ "notrigger",	!trigger },
 		{ EINJ "error_inject",	1 },
 	};
 	size_t i;
@@ -279,6 +262,23 @@ int poison_phys(uint64_t pa)
 	return 0;
 }
 
+int inject(enum einj_type type, uint64_t pa, bool trigger)
+{
+	/* The files are the same for all processes. */
+	int lock = open(EINJ "error_inject", O_WRONLY | O_CLOEXEC), err;
+
+	if (lock < 0 || flock(lock, LOCK_EX))
+		return -errno;
+	err = write_einj(type, pa, trigger);
+	close(lock);
+	return err;
+}
+
+int poison_phys(uint64_t pa)
+{
+	return inject(EINJ_UNCORRECTABLE, pa, false);
+}
+
 uint64_t poison_page(const void *addr)
 {
 	uint64_t pa = phys_addr(addr);
@@ -290,12 +290,13 @@ uint64_t poison_page(const void *addr)
 
 int huge_pool(int n)
 {
-	char path[128];
+	int dead = number_in("/proc/meminfo", "HugePages_Total:") -
+		   number_in("/proc/meminfo", "HugePages_Free:");
+	int err = write_file(POOL, "%d", dead + n);
 
-	snprintf(path, sizeof(path),
-		 "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages",
-		 dimm.node < 0 ? 0 : dimm.node);
-	return write_file(path, "%d", n);
+	if (!err && number_in(POOL, "") != dead + n)
+		err = -ENOMEM;
+	return err;
 }
 
 /* Files */
@@ -341,17 +342,13 @@ void close_disk(void)
 		usleep(100000);
 }
 
-uint64_t cache_on_dimm(int fd, off_t off)
+uint64_t cache_page(int fd, off_t off)
 {
 	char buf[1], *p;
 	uint64_t pa;
 
-	if (alloc_on_dimm(true))
+	if (pread(fd, buf, sizeof(buf), off) != sizeof(buf))
 		return 0;
-	pread(fd, buf, sizeof(buf), off);
-	if (alloc_on_dimm(false))
-		return 0;
-
 	p = mmap(NULL, page_size, PROT_READ, MAP_SHARED, fd, off);
 	if (p == MAP_FAILED)
 		return 0;
@@ -366,6 +363,26 @@ uint64_t cache_on_dimm(int fd, off_t off)
 static struct child *me;
 static sigjmp_buf access_failed;
 static bool accessing;
+
+/*
+ * The child is about to be gone: no page of its own goes back to the kernel with
+ * poison that nobody has consumed.
+ */
+static void leave_no_poison(void)
+{
+	if (rig && me->pa && !page_flag(me->pa, KPF_NOPAGE) &&
+	    !is_isolated(me->pa))
+		rig_repair();
+}
+
+void need(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "# %s: %s\n", what, strerror(errno));
+	leave_no_poison();
+	_exit(1);
+}
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
@@ -382,8 +399,10 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	if (__atomic_load_n(&accessing, __ATOMIC_RELAXED))
 		siglongjmp(access_failed, 1);
 	/* An access that is made again and again */
-	if (me->sigbus == 10)
+	if (me->sigbus == 10) {
+		leave_no_poison();
 		_exit(1);
+	}
 }
 
 struct child *child_start(long (*fn)(struct child *c), void *arg)
@@ -411,6 +430,7 @@ struct child *child_start(long (*fn)(struct child *c), void *arg)
 	errno = 0;
 	c->ret = fn(c);
 	c->err = errno;
+	leave_no_poison();
 	_exit(0);
 }
 
@@ -431,11 +451,9 @@ struct child *run_child(long (*fn)(struct child *c), void *arg)
 void child_poison(struct child *c, void *addr)
 {
 	c->va = addr;
-	c->pa = poison_page(addr);
-	if (!c->pa) {
-		fprintf(stderr, "# nothing poisoned at %p\n", addr);
-		_exit(1);
-	}
+	/* If it is the stack's page, this is the last that the child says. */
+	c->pa = phys_addr(addr);
+	need(c->pa && !poison_phys(c->pa), "poison");
 }
 
 /* Load or store the byte; return it, or -1 if that raised SIGBUS. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Poisoned memory for tests: put a page on the DIMM that may break, break it,
- * see what becomes of it and of the process that loads from it.
+ * Poisoned memory for tests: break a page of one's own, see what becomes of it
+ * and of the process that loads from it.
  *
- * Keep all but the page to be poisoned off the DIMM, and touch nothing else on
- * it from poison_page() on: the rig lets loads pass for some 20 us after an
- * access to a healthy page of a broken DIMM, and after any store to it.
+ * A page that is freed with its poison kills whoever gets it next. What is
+ * consumed is isolated, and nobody gets it; what is not has to be repaired by the
+ * test, before the page's last user is gone.
  */
 #ifndef POISON_H
 #define POISON_H
@@ -17,18 +17,15 @@
 
 #include "../../kselftest.h"
 
+#define EINJ	"/sys/kernel/debug/apei/einj/"
+#define RIG	"/sys/kernel/debug/sea_rig/"
+
 #define POISON_MAX_DATA	256
 
 extern size_t page_size;
 
-/* The memory that may be poisoned; node is -1 if all memory is alike. */
-struct dimm {
-	uint64_t start;
-	uint64_t size;
-	int node;
-};
-
-extern struct dimm dimm;
+/* Has the machine the rig's files? Without them a page once poisoned stays so. */
+extern bool rig;
 
 /* What a child does and what happens to it; shared with its parent. */
 struct child {
@@ -61,7 +58,7 @@ int write_file(const char *path, const char *fmt, ...);
 /* The number after @name at the start of a line; -1 if there is none */
 long number_in(const char *path, const char *name);
 
-/* Find EINJ and the DIMM. Return NULL, or why this machine cannot poison. */
+/* Find EINJ and the rig. Return NULL, or why this machine cannot poison. */
 const char *poison_init(void);
 
 /* HardwareCorrupted of /proc/meminfo, in pages. */
@@ -70,14 +67,14 @@ long corrupted_pages(void);
 /* Is memory_failure() a worker's, for errors that a process consumes? */
 bool worker_may_isolate(void);
 
-/* A number in sea_rig/stats: "aborts", "passed", "lost"; -1 if there is none */
+/* A number in sea_rig/stats: "aborts", "again", "lost"; -1 if there is none */
 long rig_stat(const char *name);
 
-/* No poison any more, the contents are back; 0 or -errno. */
-int dimm_repair(void);
-
-/* dimm_repair(), and no page is marked as poisoned any more; 0 or -errno. */
-int dimm_replace(void);
+/*
+ * No poison any more, the contents are as last stored, and what is poisoned from
+ * now on is reported as usual; 0 or -errno. What is isolated stays isolated.
+ */
+int rig_repair(void);
 
 /* Pages */
 
@@ -90,25 +87,19 @@ bool page_flag(uint64_t pa, int bit);
 /* Has the page been isolated (KPF_HWPOISON)? Wait a second for it. */
 bool is_isolated(uint64_t pa);
 
+/* The node of what is mapped at @addr, -1 if nobody knows */
+int node_of(const void *addr);
+
+/* A node that has memory, other than @node; -1 if there is none */
+int other_node(int node);
+bool two_nodes(void);
+
 /* The kernel wants one bit more than a mask of nodes has. */
 #define MASK_BITS	(8 * sizeof(unsigned long) + 1)
 
 /*
- * What this task allocates now comes from the DIMM (@on), or from anywhere.
- * For page cache and what else mbind() cannot say; keep it short.
- */
-int alloc_on_dimm(bool on);
-
-/*
- * Allocate what lies at @addr on the DIMM, by storing to each page. Pages
- * allocated there later, copies for example, come from anywhere. 0 or -errno
- */
-int put_on_dimm(void *addr, size_t len);
-
-/*
  * Two pages of memory next to each other, @type MAP_PRIVATE or MAP_SHARED, filled
- * with page_byte(): the first anywhere, the second on the DIMM. NULL if there is
- * no memory.
+ * with page_byte(). NULL if there is no memory.
  */
 char *map_pair(int type);
 
@@ -121,7 +112,10 @@ static inline unsigned char page_byte(size_t i)
 void fill_pages(char *p, size_t len);
 bool same_pages(const char *p, size_t len);
 
-/* A pool of @n huge pages of 2 MiB on the DIMM's node; 0 or -errno */
+/*
+ * Have @n free huge pages of 2 MiB, on all nodes in turn; 0 or -errno. Nobody uses
+ * one, but for those that are isolated as a whole.
+ */
 int huge_pool(int n);
 
 /* Copy a file onto another one, or a disk; 0 or -errno. */
@@ -136,12 +130,25 @@ int open_disk_file(void);
 void close_disk(void);
 
 /*
- * Read the page of @fd at @off into the page cache, on the DIMM. Return its
- * physical address, 0 if that failed. It is not mapped afterwards.
+ * Read the page of @fd at @off into the page cache. Return its physical address,
+ * 0 if that failed. It is not mapped afterwards.
  */
-uint64_t cache_on_dimm(int fd, off_t off);
+uint64_t cache_page(int fd, off_t off);
 
-/* Poison the page at physical address @pa; 0 or -errno. */
+/* ACPI, EINJ error types */
+enum einj_type {
+	EINJ_CORRECTABLE	= 0x8,
+	EINJ_UNCORRECTABLE	= 0x10,
+	EINJ_FATAL		= 0x20,
+};
+
+/*
+ * Inject an error into the page at physical address @pa; 0 or -errno. @trigger:
+ * somebody finds it, as a patrol scrubber does. Processes need not take turns.
+ */
+int inject(enum einj_type type, uint64_t pa, bool trigger);
+
+/* Poison the page at physical address @pa: who loads from it finds it. */
 int poison_phys(uint64_t pa);
 
 /* Poison the page mapped at @addr. Return its physical address, 0 if failed. */
@@ -151,10 +158,14 @@ uint64_t poison_page(const void *addr);
 
 /*
  * Run @fn in a child process that counts its SIGBUS signals. It dies with its
- * parent, and exits with 0 when @fn returns. The handler returns: @fn goes on
- * after a system call, but must load from poison by child_load() only.
+ * parent, and exits with 0 when @fn returns; then nothing is left poisoned at
+ * c->pa. The handler returns: @fn goes on after a system call, but must load from
+ * poison by child_load() only.
  */
 struct child *child_start(long (*fn)(struct child *c), void *arg);
+
+/* In a child: go on only if @ok. */
+void need(bool ok, const char *what);
 
 /* Wait until the child is gone. */
 void child_wait(struct child *c);
