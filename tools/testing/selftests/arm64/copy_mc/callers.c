@@ -866,14 +866,19 @@ TEST_F(poison, core_dump)
 }
 
 /*
- * Persistent memory
+ * Persistent memory: one that is given pages, so that a file system can map it, and
+ * one that has none.
  *
  * /proc/kpageflags knows nothing of its pages.
  */
 
 #define PMEM	"/dev/pmem0"
+#define RAW	"namespace1.0"
+#define BTT	ND "devices/btt1.0/"
+#define PFN	ND "devices/pfn0.0/"
 #define ND	"/sys/bus/nd/"
 #define DRIVER	ND "drivers/nd_pmem/"
+#define UUID	"5a1f2d6e-93c4-4f0b-8e57-0d2c6b7a9e31"
 
 struct pmem {
 	/* Poison, then have it read */
@@ -887,16 +892,54 @@ struct pmem {
 
 static unsigned long pmem_start, pmem_size;
 
-static bool find_pmem(void)
+/* Where namespace @name is, or what has claimed it */
+static bool find_pmem(const char *name)
 {
-	char buf[128], *end;
+	char path[128], buf[32];
 
-	if (access(PMEM, F_OK) ||
-	    read_file("/sys/kernel/debug/sea_rig/pmem", buf, sizeof(buf)))
+	snprintf(path, sizeof(path), ND "devices/%s/resource", name);
+	if (read_file(path, buf, sizeof(buf)))
 		return false;
-	pmem_start = strtoul(buf, &end, 16);
-	pmem_size = strtoul(end, NULL, 16);
-	return pmem_size;
+	pmem_start = strtoul(buf, NULL, 0);
+	snprintf(path, sizeof(path), ND "devices/%s/size", name);
+	if (read_file(path, buf, sizeof(buf)))
+		return false;
+	pmem_size = strtoul(buf, NULL, 0);
+	return pmem_start && pmem_size;
+}
+
+static bool has_pages(void)
+{
+	return number_in("/sys/block/pmem0/queue/dax", "") == 1;
+}
+
+/* A device that the driver adds may come a little later. */
+static int write_device(const char *path, const char *text)
+{
+	int i, err;
+
+	for (i = 0; i < 500; i++) {
+		err = write_file(path, "%s", text);
+		if (!err)
+			break;
+		usleep(10000);
+	}
+	return err;
+}
+
+/* Give it pages, and find it; as it is, if the kernel cannot do that. */
+static bool make_pages(void)
+{
+	if (!has_pages() && !access(PFN, F_OK)) {
+		write_file(DRIVER "unbind", "namespace0.0");
+		if (write_device(PFN "mode", "ram\n") ||
+		    write_file(PFN "align", "%lu", HUGE) ||
+		    write_file(PFN "uuid", UUID) ||
+		    write_file(PFN "namespace", "namespace0.0") ||
+		    write_file(DRIVER "bind", "pfn0.0"))
+			return false;
+	}
+	return find_pmem(has_pages() ? "pfn0.0" : "namespace0.0");
 }
 
 /* Block 3 is poisoned, and cannot be read; its neighbours can. */
@@ -1034,7 +1077,7 @@ static uint64_t find_on_pmem(const char *p, char *buf)
 
 #define BLOCKS	64
 
-/* bio_copy_block(); the first of many blocks is poisoned, and what lies behind it. */
+/* bio_copy_block(); one of many blocks is poisoned. */
 static long writecache_read(struct child *c)
 {
 	const size_t len = BLOCKS * page_size;
@@ -1042,8 +1085,9 @@ static long writecache_read(struct child *c)
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = open(PMEM, O_WRONLY | O_DIRECT);
 	char *buf = p + len;
-	long ret = 0;
 	size_t i;
+	long ret;
+	int err;
 
 	/* A new cache has no superblock. */
 	need(p != MAP_FAILED && fd >= 0 &&
@@ -1060,15 +1104,17 @@ static long writecache_read(struct child *c)
 		p[i] ^= 0x5a;
 	fd = open("/dev/dm-0", O_RDWR | O_DIRECT);
 	need(fd >= 0 && pwrite(fd, p, len, 0) == (int)len, "/dev/dm-0");
-	c->pa = find_on_pmem(p, buf);
-	for (i = 0; i < len; i += page_size)
-		need(!poison_phys(c->pa + i), "poison");
-	/*
-	 * Without copy_mc it looks for each block on the persistent memory, which
-	 * has the rig let loads pass for a moment.
-	 */
-	for (i = 0; i < 10000 && ret >= 0; i++)
-		ret = pread(fd, buf, len, 0);
+	c->pa = find_on_pmem(p + 3 * page_size, buf);
+	need(!poison_phys(c->pa), "poison");
+	ret = pread(fd, buf, len, 0);
+	err = errno;
+
+	for (i = 2; i <= 4; i += 2) {
+		need(pread(fd, buf, page_size, i * page_size) ==
+		     (int)page_size, "neighbour");
+		need(!memcmp(buf, p + i * page_size, page_size), "data");
+	}
+	errno = err;
 	return ret;
 }
 
@@ -1076,29 +1122,20 @@ static long writecache_read(struct child *c)
 static long nvdimm_claim(struct child *c)
 {
 	long err;
-	int i;
 
-	need(!write_file(DRIVER "unbind", "namespace0.0"), "unbind");
-	/* It may come a little later. */
-	for (i = 0; i < 500; i++) {
-		err = write_file(ND "devices/btt0.0/uuid",
-				 "5a1f2d6e-93c4-4f0b-8e57-0d2c6b7a9e31");
-		if (!err)
-			break;
-		usleep(10000);
-	}
+	need(!write_file(DRIVER "unbind", RAW), "unbind");
+	err = write_device(BTT "uuid", UUID);
 	errno = -err;
 	need(!err, "uuid");
-	need(!write_file(ND "devices/btt0.0/sector_size", "512"), "size");
-	need(!write_file(ND "devices/btt0.0/namespace", "namespace0.0"),
-	     "namespace");
+	need(!write_file(BTT "sector_size", "512"), "size");
+	need(!write_file(BTT "namespace", RAW), "namespace");
 	c->pa = pmem_start + page_size;
 	need(!poison_phys(c->pa), "poison");
-	err = write_file(DRIVER "bind", "btt0.0");
+	err = write_file(DRIVER "bind", "btt1.0");
 
 	need(!rig_repair(), "repair");
-	need(!write_file(ND "devices/btt0.0/namespace", "\n"), "namespace");
-	need(!write_file(DRIVER "bind", "namespace0.0"), "bind");
+	need(!write_file(BTT "namespace", "\n"), "namespace");
+	need(!write_file(DRIVER "bind", RAW), "bind");
 	errno = -err;
 	return err ? -1 : 0;
 }
@@ -1106,14 +1143,14 @@ static long nvdimm_claim(struct child *c)
 static void do_pmem(struct __test_metadata *_metadata,
 		    struct _test_data_poison *self, const struct pmem *row)
 {
-	bool pages = !row->raw &&
-		     number_in("/sys/block/pmem0/queue/dax", "") == 1;
 	struct child *c;
+	bool pages;
 
-	if (!find_pmem())
-		SKIP(return, "needs BLK_DEV_PMEM");
+	if (!(row->raw ? find_pmem(RAW) : make_pages()))
+		SKIP(return, "needs NVDIMM");
+	pages = !row->raw && has_pages();
 	if (row->dax && !pages)
-		SKIP(return, "needs ARM64_PMEM");
+		SKIP(return, "needs NVDIMM_PFN");
 	c = run_child(row->read, NULL);
 
 	if (c->step == NO_DAX)
