@@ -16,6 +16,11 @@
 
 #include "fixture.h"
 
+/* What the file "report" takes */
+#define NO_ADDRESS	1
+#define NO_RECORD	2
+#define ASYNC		4
+
 /* What must not be taken; it leaves the file's value as it was */
 static const struct {
 	const char *file;
@@ -279,6 +284,238 @@ TEST_F(poison, killed)
 	EXPECT_FALSE(page_flag(c->pa, KPF_HWPOISON));
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_TRUE(nothing_poisoned());
+}
+
+/* Each page is listed until it is repaired, and has then what was last stored. */
+TEST_F(poison, list)
+{
+	const size_t n = 8, len = n * page_size;
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char list[1024], line[32];
+	size_t i, lines = 0;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	ASSERT_NE(MAP_FAILED, p);
+	fill_pages(p, len);
+	EXPECT_TRUE(nothing_poisoned());
+	for (i = 0; i < n; i += 2)
+		ASSERT_NE(0U, poison_page(p + i * page_size));
+	/* To say it again adds nothing. */
+	ASSERT_NE(0U, poison_page(p));
+
+	ASSERT_EQ(0, read_file(RIG "poison", list, sizeof(list)));
+	for (i = 0; list[i]; i++)
+		lines += list[i] == '\n';
+	EXPECT_EQ(n / 2, lines);
+	for (i = 0; i < n; i++) {
+		snprintf(line, sizeof(line), "0x%llx\n",
+			 (unsigned long long)phys_addr(p + i * page_size));
+		EXPECT_EQ(i % 2 == 0, !!strstr(list, line)) TH_LOG("%s", line);
+		/* A store is no load. */
+		EXPECT_EQ(0, child_store(p + i * page_size + 1, 'x'));
+	}
+
+	EXPECT_EQ(0, rig_repair());
+	EXPECT_TRUE(nothing_poisoned());
+	for (i = 0; i < n; i++) {
+		EXPECT_EQ('x', p[i * page_size + 1]);
+		p[i * page_size + 1] = page_byte(i * page_size + 1);
+	}
+	EXPECT_TRUE(same_pages(p, len));
+}
+
+/* Its neighbours are as good as ever, to the last byte. */
+static long load_around(struct child *c)
+{
+	char *p = mmap(NULL, 3 * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long aborts = rig_stat("aborts");
+
+	need(p != MAP_FAILED, "memory");
+	fill_pages(p, 3 * page_size);
+	child_poison(c, p + page_size);
+	need(same_pages(p, page_size), "page before");
+	need(child_load(p + 2 * page_size) == page_byte(2 * page_size) &&
+	     child_load(p + 3 * page_size - 1) == page_byte(3 * page_size - 1),
+	     "page behind");
+	need(rig_stat("aborts") == aborts, "no abort");
+	need(child_load(p + page_size) < 0, "first byte");
+	need(rig_stat("aborts") == aborts + 1, "one abort");
+	return 0;
+}
+
+TEST_F(poison, exact)
+{
+	struct child *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	c = run_child(load_around, NULL);
+	EXPECT_EXITED(c);
+	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/* Wait for a line of the kernel's log that has @text, two seconds at most. */
+static bool kernel_says(int kmsg, const char *text)
+{
+	char line[1024];
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		while ((n = read(kmsg, line, sizeof(line) - 1)) > 0) {
+			line[n] = '\0';
+			if (strstr(line, text))
+				return true;
+		}
+		usleep(10000);
+	}
+	return false;
+}
+
+/* Reported, and that is all. */
+TEST_F(poison, correctable)
+{
+	char *p = map_pair(MAP_PRIVATE);
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	ASSERT_GE(kmsg, 0);
+	lseek(kmsg, 0, SEEK_END);
+	EXPECT_EQ(0, inject(EINJ_CORRECTABLE, phys_addr(p), false));
+	EXPECT_TRUE(same_pages(p, 2 * page_size));
+	EXPECT_EQ(0, inject(EINJ_CORRECTABLE, phys_addr(p), true));
+	EXPECT_TRUE(kernel_says(kmsg, "severity: corrected"));
+	EXPECT_TRUE(nothing_poisoned());
+	EXPECT_TRUE(same_pages(p, 2 * page_size));
+	EXPECT_FALSE(page_flag(phys_addr(p), KPF_HWPOISON));
+	EXPECT_EQ(self->corrupted, corrupted_pages());
+	close(kmsg);
+}
+
+/* Fatal is who consumes it: nobody does. */
+TEST_F(poison, fatal)
+{
+	char *p = map_pair(MAP_PRIVATE);
+	uint64_t pa = phys_addr(p);
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	ASSERT_EQ(0, inject(EINJ_FATAL, pa, false));
+	EXPECT_EQ(0, child_store(p, page_byte(0)));
+	EXPECT_FALSE(nothing_poisoned());
+	EXPECT_EQ(0, rig_repair());
+	EXPECT_TRUE(same_pages(p, 2 * page_size));
+	EXPECT_FALSE(page_flag(pa, KPF_HWPOISON));
+	EXPECT_EQ(self->corrupted, corrupted_pages());
+}
+
+/* How the error is reported makes a difference to the process. */
+
+static long consume(struct child *c)
+{
+	char *p = map_pair(MAP_PRIVATE), byte;
+	int fds[2], err;
+	long ret;
+
+	need(p && !pipe(fds), "memory");
+	need(!write_file(RIG "report", "%d", *(int *)c->arg), "report");
+	child_poison(c, p + page_size);
+	ret = c->data[0] ? write(fds[1], c->va, 1) : child_load(c->va);
+	err = errno;
+	/* What nobody isolates is whole again. */
+	if (*(int *)c->arg & (NO_ADDRESS | NO_RECORD)) {
+		need(!rig_repair(), "repair");
+		c->pa = 0;
+		need(same_pages(p, 2 * page_size), "data");
+		need(write(fds[1], c->va, 1) == 1 &&
+		     read(fds[0], &byte, 1) == 1 && byte == *c->va, "write");
+	}
+	errno = err;
+	return ret;
+}
+
+static long consume_by_write(struct child *c)
+{
+	c->data[0] = 1;
+	return consume(c);
+}
+
+/* GHES has nothing to give to memory_failure(), and kills by itself. */
+TEST_F(poison, no_address)
+{
+	int how = NO_ADDRESS;
+	struct child *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	c = run_child(consume, &how);
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, SI_KERNEL, NULL, -1);
+	EXPECT_EQ(self->corrupted, corrupted_pages());
+}
+
+TEST_F(poison, no_address_write)
+{
+	int how = NO_ADDRESS;
+	struct child *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	c = run_child(consume_by_write, &how);
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EFAULT);
+	EXPECT_SIGBUS(c, SI_KERNEL, NULL, -1);
+	EXPECT_EQ(self->corrupted, corrupted_pages());
+}
+
+/* Nobody claims the abort: the process is told of it, but of no memory error. */
+TEST_F(poison, no_record)
+{
+	int how = NO_RECORD;
+	struct child *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	c = run_child(consume, &how);
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, BUS_OBJERR, c->va, -1);
+	EXPECT_EQ(self->corrupted, corrupted_pages());
+}
+
+/* The page is isolated already when the abort is claimed. */
+TEST_F(poison, async)
+{
+	int how = ASYNC;
+	struct child *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	c = run_child(consume, &how);
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+TEST_F(poison, async_write)
+{
+	int how = ASYNC;
+	struct child *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	c = run_child(consume_by_write, &how);
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EFAULT);
+	EXPECT_TOLD(c, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
 }
 
 TEST_HARNESS_MAIN
