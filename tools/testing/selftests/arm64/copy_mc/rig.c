@@ -6,12 +6,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/kernel-page-flags.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -203,6 +205,28 @@ static void open_all(void)
 			else
 				close(opened[i].fd[way]);
 		}
+}
+
+/* Root without this capability */
+TEST_F(poison, capability)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+	int i;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	EXPECT_EQ(6, each_file(RIG, note_path));
+	ASSERT_EQ(0, syscall(SYS_capget, &header, data));
+	data[0].effective &= ~(1U << CAP_SYS_ADMIN);
+	ASSERT_EQ(0, syscall(SYS_capset, &header, data));
+	open_all();
+	for (i = 0; i < nr_opened; i++) {
+		EXPECT_EQ(-EPERM, opened[i].fd[0]) TH_LOG("%s", opened[i].path);
+		EXPECT_EQ(-EPERM, opened[i].fd[1]) TH_LOG("%s", opened[i].path);
+	}
 }
 
 /* Somebody else */
