@@ -2,6 +2,7 @@
 /*
  * Poisoned memory for tests: EINJ, the rig, pages and children.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -95,6 +97,11 @@ static uint64_t entry_in(const char *path, uint64_t index)
 }
 
 /* The machine */
+
+bool has_lse(void)
+{
+	return getauxval(AT_HWCAP) & HWCAP_ATOMICS;
+}
 
 const char *poison_init(void)
 {
@@ -387,11 +394,11 @@ void need(bool ok, const char *what)
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;
-	(void)context;
 
 	if (!me->sigbus++) {
 		me->code = info->si_code;
 		me->addr = info->si_addr;
+		me->pc = (void *)((ucontext_t *)context)->uc_mcontext.pc;
 		me->lsb = -1;
 		if (me->code == BUS_MCEERR_AR || me->code == BUS_MCEERR_AO)
 			me->lsb = info->si_addr_lsb;
@@ -456,30 +463,42 @@ void child_poison(struct child *c, void *addr)
 	need(c->pa && !poison_phys(c->pa), "poison");
 }
 
-/* Load or store the byte; return it, or -1 if that raised SIGBUS. */
-static int child_access(unsigned char *addr, int byte)
+int child_try(int (*fn)(void *arg), void *arg)
 {
+	int ret;
+
 	if (sigsetjmp(access_failed, 1)) {
-		byte = -1;
+		ret = -1;
 	} else {
 		__atomic_store_n(&accessing, true, __ATOMIC_SEQ_CST);
-		if (byte < 0)
-			byte = __atomic_load_n(addr, __ATOMIC_SEQ_CST);
-		else
-			__atomic_store_n(addr, byte, __ATOMIC_SEQ_CST);
+		ret = fn(arg);
 	}
 	__atomic_store_n(&accessing, false, __ATOMIC_SEQ_CST);
-	return byte;
+	return ret;
+}
+
+static int load_byte(void *addr)
+{
+	return __atomic_load_n((unsigned char *)addr, __ATOMIC_SEQ_CST);
 }
 
 int child_load(const void *addr)
 {
-	return child_access((void *)addr, -1);
+	return child_try(load_byte, (void *)addr);
+}
+
+static char stored;
+
+static int store_byte(void *addr)
+{
+	__atomic_store_n((char *)addr, stored, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 int child_store(void *addr, char byte)
 {
-	return child_access(addr, (unsigned char)byte) < 0 ? -1 : 0;
+	stored = byte;
+	return child_try(store_byte, addr);
 }
 
 void child_step(struct child *c, int n)

@@ -35,6 +35,7 @@ struct child {
 	int sigbus;		/* how many it got, and the first of them: */
 	int code;		/* si_code */
 	void *addr;		/* si_addr */
+	void *pc;		/* where it was */
 	int lsb;		/* si_addr_lsb, -1 if si_code has none */
 
 	long ret;		/* what its function returned, and errno then */
@@ -57,6 +58,9 @@ int write_file(const char *path, const char *fmt, ...);
 
 /* The number after @name at the start of a line; -1 if there is none */
 long number_in(const char *path, const char *name);
+
+/* Has the CPU atomic instructions? */
+bool has_lse(void);
 
 /* Find EINJ and the rig. Return NULL, or why this machine cannot poison. */
 const char *poison_init(void);
@@ -176,10 +180,10 @@ struct child *run_child(long (*fn)(struct child *c), void *arg);
 /* In the child: poison the page at @addr, note c->va and c->pa, or exit. */
 void child_poison(struct child *c, void *addr);
 
-/*
- * In the child: load the byte at @addr with a plain load. Return it, or -1 if
- * that raised SIGBUS.
- */
+/* In the child: return @fn(@arg), or -1 if that raised SIGBUS. */
+int child_try(int (*fn)(void *arg), void *arg);
+
+/* The same for a plain load of the byte at @addr */
 int child_load(const void *addr);
 
 /* The same with a store; 0 or -1 */

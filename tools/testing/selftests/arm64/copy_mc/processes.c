@@ -91,6 +91,169 @@ TEST_F(poison, user_load_default)
 	EXPECT_ISOLATED(c->pa, 1);
 }
 
+/* Loads and stores in one: they are loads first. */
+
+static int exclusive(void *addr)
+{
+	unsigned long old, new;
+	unsigned int failed;
+
+	asm volatile("1:	ldxr	%0, %3\n"
+		     "	add	%1, %0, #1\n"
+		     "	stxr	%w2, %1, %3\n"
+		     "	cbnz	%w2, 1b"
+		     : "=&r"(old), "=&r"(new), "=&r"(failed),
+		       "+Q"(*(unsigned long *)addr));
+	return 0;
+}
+
+#define LSE(insn, addr) do { \
+	unsigned long _operand = 1, _old = 0; \
+	asm volatile(".arch_extension lse\n" insn \
+		     : "+r"(_old), "+Q"(*(unsigned long *)(addr)) \
+		     : "r"(_operand)); \
+} while (0)
+
+static int fetch_add(void *addr)
+{
+	LSE("ldadd	%2, %0, %1", addr);
+	return 0;
+}
+
+static int add(void *addr)
+{
+	LSE("stadd	%2, %1", addr);
+	return 0;
+}
+
+static int swap(void *addr)
+{
+	LSE("swp	%2, %0, %1", addr);
+	return 0;
+}
+
+static int compare(void *addr)
+{
+	LSE("cas	%0, %2, %1", addr);
+	return 0;
+}
+
+static long try(struct child *c)
+{
+	char *p = poisoned_pair(c);
+
+	return child_try(c->arg, p + page_size);
+}
+
+static void do_try(struct __test_metadata *_metadata,
+		   struct _test_data_poison *self, int (*fn)(void *addr), int n)
+{
+	struct child *c = run_child(try, fn);
+
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	EXPECT_ISOLATED(c->pa, n);
+}
+
+TEST_F(poison, user_exclusive)
+{
+	do_try(_metadata, self, exclusive, 1);
+}
+
+TEST_F(poison, user_atomic)
+{
+	if (!has_lse())
+		SKIP(return, "needs LSE");
+
+	do_try(_metadata, self, fetch_add, 1);
+	do_try(_metadata, self, add, 2);
+	do_try(_metadata, self, swap, 3);
+	do_try(_metadata, self, compare, 4);
+}
+
+/*
+ * Code. The page of a file is dropped, and the fetch is made again from what is on
+ * the disk: nobody is told. Of memory there is nothing else.
+ */
+
+#define CODE_RETURNS	42
+
+static const unsigned int code[] = {
+	0x52800000 | CODE_RETURNS << 5,		/* mov w0, #CODE_RETURNS */
+	0xd65f03c0,				/* ret */
+};
+
+static int call(void *addr)
+{
+	return ((int (*)(void))addr)();
+}
+
+/* The second page of what @fd has, or of memory if it is -1 */
+static long call_twice(struct child *c)
+{
+	int fd = *(int *)c->arg;
+	char *p = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE | PROT_EXEC,
+		       MAP_PRIVATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+
+	need(p != MAP_FAILED, "memory");
+	if (fd < 0) {
+		memcpy(p + page_size, code, sizeof(code));
+		__builtin___clear_cache(p + page_size,
+					p + page_size + sizeof(code));
+	}
+	need(child_try(call, p + page_size) == CODE_RETURNS, "code");
+	child_poison(c, p + page_size);
+	return child_try(call, p + page_size);
+}
+
+static void do_text(struct __test_metadata *_metadata,
+		    struct _test_data_poison *self, int fd, bool clean)
+{
+	struct child *c;
+
+	if (fd >= 0)
+		ASSERT_EQ((ssize_t)sizeof(code),
+			  pwrite(fd, code, sizeof(code), page_size));
+	if (clean)
+		ASSERT_EQ(0, fsync(fd));
+	c = run_child(call_twice, &fd);
+
+	EXPECT_EXITED(c);
+	if (clean) {
+		EXPECT_EQ(CODE_RETURNS, c->ret);
+		EXPECT_NO_SIGBUS(c);
+	} else {
+		EXPECT_EQ(-1, c->ret);
+		EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+		EXPECT_EQ(c->va, c->pc);
+	}
+	EXPECT_ISOLATED(c->pa, 1);
+}
+
+TEST_F(poison, text_file)
+{
+	int fd = open_disk_file();
+
+	if (fd == -ENOENT)
+		SKIP(return, "no /ext2.img");
+	ASSERT_GE(fd, 0);
+	do_text(_metadata, self, fd, true);
+}
+
+TEST_F(poison, text_tmpfs)
+{
+	int fd = tmp_file();
+
+	ASSERT_GE(fd, 0);
+	do_text(_metadata, self, fd, false);
+}
+
+TEST_F(poison, text_anon)
+{
+	do_text(_metadata, self, -1, false);
+}
+
 /* write(2) from a poisoned buffer */
 
 static long write_pipe(struct child *c)
@@ -149,6 +312,26 @@ TEST_F(poison, write_tmpfs_unaligned)
 TEST_F(poison, write_nothing)
 {
 	struct child *c = run_child(write_tmp, (void *)page_size);
+
+	EXPECT_CONSUMED(c, -1);
+}
+
+/* A store passes, and leaves the page as it is. */
+static long store_and_write(struct child *c)
+{
+	char *p = poisoned_pair(c);
+	int fd = tmp_file();
+
+	need(!child_store(p + page_size, page_byte(page_size)) && !c->sigbus,
+	     "store");
+	memset(p + page_size + 64, 0, 64);
+	need(!c->sigbus && !page_flag(c->pa, KPF_HWPOISON), "stores");
+	return write(fd, p + page_size, page_size);
+}
+
+TEST_F(poison, write_stored)
+{
+	struct child *c = run_child(store_and_write, NULL);
 
 	EXPECT_CONSUMED(c, -1);
 }
