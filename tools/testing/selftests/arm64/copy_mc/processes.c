@@ -506,6 +506,60 @@ TEST_F(poison, read_tmpfs)
 	EXPECT_EQ(EIO, errno);
 }
 
+/*
+ * hugetlbfs: what is before the page is read, and what is behind it. The first
+ * reader consumes it, the others are told that it is gone.
+ */
+
+#define DEAD		5
+
+static long read_huge(struct child *c)
+{
+	int fd = *(int *)c->arg;
+	char *p = malloc(HUGE_SIZE);
+	long ret = pread(fd, p, HUGE_SIZE, 0);
+
+	return ret > 0 && !same_pages(p, ret) ? -2 : ret;
+}
+
+TEST_F(poison, read_hugetlb)
+{
+	int fd = memfd_create("copy_mc", MFD_HUGETLB);
+	struct child *c;
+	uint64_t pa;
+	char *p, *buf = malloc(page_size);
+
+	if (fd < 0 || huge_pool(1))
+		SKIP(return, "needs HUGETLB");
+	p = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	fill_pages(p, HUGE_SIZE);
+	pa = phys_addr(p + DEAD * page_size);
+	munmap(p, HUGE_SIZE);
+	ASSERT_EQ(0, poison_phys(pa));
+
+	c = run_child(read_huge, &fd);
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, DEAD * (long)page_size, 0);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(pa, 1);
+
+	c = run_child(read_huge, &fd);
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, DEAD * (long)page_size, 0);
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_EQ(-1, pread(fd, buf, page_size, DEAD * page_size));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ((ssize_t)page_size,
+		  pread(fd, buf, page_size, (DEAD + 1) * page_size));
+	EXPECT_EQ(page_byte((DEAD + 1) * page_size), (unsigned char)*buf);
+
+	/* The huge page is nobody's when the file is gone, and never free again. */
+	close(fd);
+	EXPECT_EQ(self->corrupted + 1, corrupted_pages());
+	EXPECT_EQ(0, huge_pool(0));
+}
+
 /* Other system calls that load from a poisoned page of the caller */
 
 static long futex_wait(struct child *c)
