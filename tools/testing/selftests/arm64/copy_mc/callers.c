@@ -38,6 +38,11 @@
 /* Steps of a child that does not find what it needs */
 #define NO_HUGE_FILES	100
 #define NO_DAX		101
+#define NO_HUGE_TAGS	102
+
+#ifndef PROT_MTE
+#define PROT_MTE	0x20
+#endif
 
 /* A huge page's worth of address space, aligned as such */
 static char *map_huge(int prot, int flags, int fd, off_t off)
@@ -70,12 +75,12 @@ static bool wait_number(const char *path, const char *name, long n)
  * where the error is if memory_failure() runs as the child returns to user
  * mode; 6.12 lets a worker run it, which may be faster, and knows of no child.
  */
-static void expect_told(struct __test_metadata *_metadata, struct child *c)
+static void expect_told(struct __test_metadata *_metadata, struct child *c, int lsb)
 {
 	bool known = c->code == BUS_MCEERR_AR;
 
 	EXPECT_SIGBUS(c, known ? BUS_MCEERR_AR : BUS_OBJERR,
-		      known ? c->va : NULL, known ? 12 : -1);
+		      known ? c->va : NULL, known ? lsb : -1);
 }
 
 /*
@@ -136,6 +141,43 @@ static void map_thp(struct child *c)
 	c->va = p + 5 * page_size;
 	c->pa = phys_addr(c->va);
 	need(page_flag(c->pa, KPF_THP), "huge page");
+}
+
+/* Tags for each granule, other than those of fresh memory */
+static void tag_pages(char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += 16)
+		asm volatile(".arch armv8.5-a+memtag\n"
+			     "stg	%0, [%0]"
+			     : : "r"((uintptr_t)p + i + (5UL << 56)) : "memory");
+}
+
+static void map_mte(struct child *c)
+{
+	char *p = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE | PROT_MTE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	need(p != MAP_FAILED, "tagged memory");
+	fill_pages(p, 2 * page_size);
+	tag_pages(p, 2 * page_size);
+	c->va = p + page_size;
+	c->pa = phys_addr(c->va);
+}
+
+static void map_hugetlb_mte(struct child *c)
+{
+	c->va = mmap(NULL, HUGE, PROT_READ | PROT_WRITE | PROT_MTE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (c->va == MAP_FAILED && errno == EINVAL) {
+		child_step(c, NO_HUGE_TAGS);
+		_exit(0);
+	}
+	need(c->va != MAP_FAILED, "tagged huge page");
+	fill_pages(c->va, HUGE);
+	tag_pages(c->va, HUGE);
+	c->pa = phys_addr(c->va);
 }
 
 static void map_hugetlb(struct child *c)
@@ -220,6 +262,9 @@ static void do_cow(struct __test_metadata *_metadata,
 	struct child *writer = row->child_stores ? child : parent;
 	struct child *other = row->child_stores ? parent : child;
 
+	if (parent->step == NO_HUGE_TAGS)
+		SKIP(return, "needs MTE_HUGETLB");
+
 	EXPECT_EXITED(parent);
 	EXPECT_EXITED(child);
 	EXPECT_EQ(-1, writer->ret);
@@ -263,6 +308,15 @@ TEST_F(poison, cow_thp)
 	COW(.map = map_thp, .lsb = 12, .child_stores = true);
 }
 
+/* Its tags are poisoned as well as its data. */
+TEST_F(poison, cow_mte)
+{
+	if (!has_mte())
+		SKIP(return, "needs MTE");
+
+	COW(.map = map_mte, .lsb = 12, .child_stores = true);
+}
+
 /* do_cow_fault() */
 TEST_F(poison, cow_file)
 {
@@ -275,11 +329,12 @@ TEST_F(poison, cow_file_child)
 }
 
 /* copy_user_large_folio(): a page in the middle is poisoned. */
-TEST_F(poison, cow_hugetlb)
+static void do_cow_hugetlb(struct __test_metadata *_metadata,
+			   struct _test_data_poison *self,
+			   void (*map)(struct child *c))
 {
-	static const struct cow row = {
-		.map = map_hugetlb, .at = HUGE / 2, .lsb = 21,
-		.child_stores = true,
+	const struct cow row = {
+		.map = map, .at = HUGE / 2, .lsb = 21, .child_stores = true,
 	};
 	long total = number_in("/proc/meminfo", "HugePages_Total:");
 
@@ -289,10 +344,24 @@ TEST_F(poison, cow_hugetlb)
 	do_cow(_metadata, self, &row);
 
 	/* Isolated is one base page: the rest is free again, and not huge. */
-	EXPECT_EQ(1, number_in("/proc/meminfo", "HugePages_Free:"));
+	if (self->corrupted != corrupted_pages())
+		EXPECT_EQ(1, number_in("/proc/meminfo", "HugePages_Free:"));
 	EXPECT_EQ(0, number_in("/proc/meminfo", "HugePages_Rsvd:"));
 	EXPECT_EQ(0, huge_pool(0));
 	EXPECT_EQ(total, number_in("/proc/meminfo", "HugePages_Total:"));
+}
+
+TEST_F(poison, cow_hugetlb)
+{
+	do_cow_hugetlb(_metadata, self, map_hugetlb);
+}
+
+TEST_F(poison, cow_hugetlb_mte)
+{
+	if (!has_mte())
+		SKIP(return, "needs MTE");
+
+	do_cow_hugetlb(_metadata, self, map_hugetlb_mte);
 }
 
 /*
@@ -475,7 +544,7 @@ TEST_F(poison, fork_pinned)
 	EXPECT_EXITED(c);
 	/* copy_pte_range()'s -EHWPOISON, as copy_pmd_range() passes it on */
 	EXPECT_RET(c, -1, ENOMEM);
-	expect_told(_metadata, c);
+	expect_told(_metadata, c, 12);
 	EXPECT_EQ(pinned, pinned_pages());
 	EXPECT_ISOLATED(c->pa, 1);
 }
@@ -623,7 +692,7 @@ static void do_collapse(struct __test_metadata *_metadata,
 	if (!row->daemon) {
 		/* madvise_collapse_errno() of SCAN_COPY_MC */
 		EXPECT_RET(c, -1, EINVAL);
-		expect_told(_metadata, c);
+		expect_told(_metadata, c, 12);
 	} else if (row->after < 0) {
 		/* Nobody is told before the owner loads from it. */
 		EXPECT_EQ(0, c->data[0]);
@@ -676,6 +745,9 @@ struct move {
 	long ret;
 	int err;
 	bool nodes;		/* needs two */
+	void (*map)(struct child *c);	/* map_anon() if NULL */
+	size_t at;		/* which page of it is poisoned, in bytes */
+	int lsb;
 };
 
 static long call_move_pages(struct child *c)
@@ -706,8 +778,8 @@ static long move(struct child *c)
 {
 	const struct move *row = c->arg;
 
-	map_anon(c);
-	child_poison(c, c->va);
+	(row->map ?: map_anon)(c);
+	child_poison(c, c->va + row->at);
 	return row->call(c);
 }
 
@@ -720,9 +792,12 @@ static void do_move(struct __test_metadata *_metadata,
 		SKIP(return, "needs NODES");
 	c = run_child(move, (void *)row);
 
+	if (c->step == NO_HUGE_TAGS)
+		SKIP(return, "needs MTE_HUGETLB");
+
 	EXPECT_EXITED(c);
 	EXPECT_RET(c, row->ret, row->err);
-	expect_told(_metadata, c);
+	expect_told(_metadata, c, row->lsb ?: 12);
 	EXPECT_ISOLATED(c->pa, 1);
 }
 
@@ -743,6 +818,41 @@ TEST_F(poison, move_soft_offline)
 TEST_F(poison, move_mbind)
 {
 	MOVE(.call = call_mbind, .ret = -1, .err = EIO, .nodes = true);
+}
+
+TEST_F(poison, move_mte)
+{
+	if (!has_mte())
+		SKIP(return, "needs MTE");
+
+	MOVE(.call = call_move_pages, .ret = 1, .nodes = true, .map = map_mte);
+}
+
+static void do_move_hugetlb(struct __test_metadata *_metadata,
+			    struct _test_data_poison *self,
+			    void (*map)(struct child *c))
+{
+	long total = number_in("/proc/meminfo", "HugePages_Total:");
+
+	/* One on each node */
+	ASSERT_EQ(0, huge_pool(2));
+	MOVE(.call = call_move_pages, .ret = 1, .nodes = true, .map = map,
+	     .at = HUGE / 2, .lsb = 21);
+	EXPECT_EQ(0, huge_pool(0));
+	EXPECT_EQ(total, number_in("/proc/meminfo", "HugePages_Total:"));
+}
+
+TEST_F(poison, move_hugetlb)
+{
+	do_move_hugetlb(_metadata, self, map_hugetlb);
+}
+
+TEST_F(poison, move_hugetlb_mte)
+{
+	if (!has_mte())
+		SKIP(return, "needs MTE");
+
+	do_move_hugetlb(_metadata, self, map_hugetlb_mte);
 }
 
 /* A page of another process: its owner learns when it loads from it. */
@@ -1160,7 +1270,7 @@ static void do_pmem(struct __test_metadata *_metadata,
 	EXPECT_RET(c, row->ret, row->err);
 	/* GHES itself kills if memory_failure() cannot run, or (7.3) fails. */
 	if (row->file)
-		expect_told(_metadata, c);
+		expect_told(_metadata, c, 12);
 	else
 		EXPECT_SIGBUS(c, pages && c->code != SI_KERNEL ? BUS_OBJERR :
 			      SI_KERNEL, NULL, -1);

@@ -98,6 +98,11 @@ static uint64_t entry_in(const char *path, uint64_t index)
 
 /* The machine */
 
+bool has_mte(void)
+{
+	return getauxval(AT_HWCAP2) & HWCAP2_MTE;
+}
+
 bool has_lse(void)
 {
 	return getauxval(AT_HWCAP) & HWCAP_ATOMICS;

@@ -59,7 +59,8 @@ int write_file(const char *path, const char *fmt, ...);
 /* The number after @name at the start of a line; -1 if there is none */
 long number_in(const char *path, const char *name);
 
-/* Has the CPU atomic instructions? */
+/* Has the CPU tags for memory, atomic instructions? */
+bool has_mte(void);
 bool has_lse(void);
 
 /* Find EINJ and the rig. Return NULL, or why this machine cannot poison. */
