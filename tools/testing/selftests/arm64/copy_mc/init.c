@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /init of a machine that runs tests and powers off.
+ * /init of a machine that runs programs, one after the other, and powers off.
  *
- * Arguments (what follows "--" on the kernel's command line): PROGRAM or
- * PROGRAM:TEST, as many as wanted; without any, all programs beside this one.
+ * Arguments (what follows "--" on the kernel's command line) are the programs:
+ *
+ *   PROGRAM		as it is
+ *   PROGRAM:TEST	a kselftest, of which one test is to run
+ *   PROGRAM,ARG,...	with these arguments
+ *
+ * Without any, all programs beside this one. A program that has no slash in its
+ * name lies beside this one, too. What ends with anything but 0 is reported:
+ *
+ *   copy_mc: NAME: exit code 1
+ *
+ * and in the end how many there were: "copy_mc: exit 1".
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +28,9 @@
 
 #include "../../kselftest.h"
 
+/* The kernel has 32 words for init; a word cannot have more than this. */
+#define MAX_ARGS	256
+
 static const struct {
 	const char *type;
 	const char *where;
@@ -26,6 +40,7 @@ static const struct {
 	{ "devtmpfs",	"/dev" },
 	{ "debugfs",	"/sys/kernel/debug" },
 	{ "tmpfs",	"/tmp" },
+	{ "tmpfs",	"/dev/shm" },
 };
 
 static int is_program(const struct dirent *d)
@@ -36,18 +51,35 @@ static int is_program(const struct dirent *d)
 		S_ISREG(st.st_mode) && st.st_mode & 0111;
 }
 
-/* Return whether it failed. */
-static int run(char *what)
+/* Cut the word at its commas; what has a test to run wants it as an option. */
+static void split(char *word, char **args)
 {
-	char *test = strchr(what, ':');
+	int n = 0;
+	char *test;
+
+	while (word && n < MAX_ARGS)
+		args[n++] = strsep(&word, ",");
+	test = n == 1 ? strchr(args[0], ':') : NULL;
+	if (test) {
+		*test++ = '\0';
+		args[n++] = "-t";
+		args[n++] = test;
+	}
+	args[n] = NULL;
+}
+
+/* Return whether it failed. */
+static int run(char *word)
+{
+	char *args[MAX_ARGS + 3];
 	int status = 1, pid;
 
-	if (test)
-		*test++ = '\0';
-
+	split(word, args);
 	pid = fork();
 	if (!pid) {
-		execl(what, what, test ? "-t" : NULL, test, NULL);
+		execv(args[0], args);
+		printf("copy_mc: %s: %s\n", args[0], strerror(errno));
+		fflush(stdout);
 		_exit(127);
 	}
 	/* Orphans end up here, too. */
@@ -55,11 +87,9 @@ static int run(char *what)
 		;
 
 	if (WIFSIGNALED(status))
-		printf("copy_mc: %s: signal %d\n", what, WTERMSIG(status));
-	else if (WEXITSTATUS(status) == 127)
-		printf("copy_mc: %s: not found\n", what);
+		printf("copy_mc: %s: signal %d\n", args[0], WTERMSIG(status));
 	else if (WEXITSTATUS(status))
-		printf("copy_mc: %s: exit code %d\n", what,
+		printf("copy_mc: %s: exit code %d\n", args[0],
 		       WEXITSTATUS(status));
 	return !!status;
 }
@@ -77,10 +107,11 @@ int main(int argc, char **argv)
 	}
 	if (chdir("/"))
 		perror("/");
+	setenv("PATH", "/", 1);
 
 	/* QEMU's UEFI puts an "initrd=" at the end of the command line. */
 	for (i = 1; i < argc; i++)
-		if (!strchr(argv[i], '=')) {
+		if (strncmp(argv[i], "initrd=", strlen("initrd="))) {
 			failed += run(argv[i]);
 			ran++;
 		}
