@@ -32,6 +32,8 @@ LOG_FEATURES = {
     "DEATHS": "sea_deaths=1",   # on the kernel's command line
     "RIG": "sea_rig: firmware at EL2",
     "ACPI": "ACPI: RSDP ",
+    "NVDIMM": "ACPI: NFIT ",
+    "LSE": "CPU features: detected: LSE atomic instructions",
     "NODES": "Initmem setup node 1 [mem ",     # more than one
     "KASAN_TAGS": "KernelAddressSanitizer initialized (hw-tags",
     "KASAN_ASYNC": "KernelAddressSanitizer initialized (hw-tags, mode=async",
@@ -46,7 +48,8 @@ CONFIG_FEATURES = {
     "ARM64_LSUI": "CONFIG_ARM64_LSUI",
     "ARM64_PMEM": "CONFIG_ARM64_PMEM", "BLK_DEV_PMEM": "CONFIG_BLK_DEV_PMEM",
     "HOTPLUG_CPU": "CONFIG_HOTPLUG_CPU", "DEVMEM": "CONFIG_DEVMEM",
-    "EXT4_FS": "CONFIG_EXT4_FS", "READ_ONLY_THP_FOR_FS": "CONFIG_READ_ONLY_THP_FOR_FS",
+    "NVDIMM_PFN": "CONFIG_NVDIMM_PFN", "EXT4_FS": "CONFIG_EXT4_FS",
+    "READ_ONLY_THP_FOR_FS": "CONFIG_READ_ONLY_THP_FOR_FS",
 }
 
 # With DEATHS each case of this suite has one oops, which leaves these texts.
@@ -296,6 +299,10 @@ def judge(lines, config, expected, must_have, must_lack=(), skips_asked_for=Fals
     features = {name: phrase in text for name, phrase in LOG_FEATURES.items()}
     features |= {name: f"\n{symbol}=y\n" in f"\n{config}\n"
                  for name, symbol in CONFIG_FEATURES.items()}
+    # Before 6.13 no huge page has tags.
+    version = re.search(r"Linux version (\d+)\.(\d+)", text)
+    features["MTE_HUGETLB"] = (features["MTE"] and bool(version) and
+                               tuple(map(int, version.groups())) > (6, 12))
 
     if not log.started:
         problems.append("the kernel did not come to its tests")

@@ -35,6 +35,7 @@ class Machine:
     objects: int            # how many a first build makes, to tell how far it is
     options: tuple = ()     # more of kunit.py's, when it is built
     qemu: str = "tools/qemu/arm64.py"   # its --qemu_config; without one it takes its own
+    hardware: tuple = ()    # more of QEMU's options
     arguments: str = ""     # the kernel's
     lacks: tuple = ()       # of what the machine has otherwise
 
@@ -44,7 +45,8 @@ class Machine:
         for n in names:
             v = VARIANTS[n]
             machine = dataclasses.replace(
-                machine, **{k: v[k] for k in ("qemu", "lacks", "options") if k in v},
+                machine, **{k: v[k] for k in ("qemu", "hardware", "options") if k in v},
+                lacks=(*machine.lacks, *v.get("lacks", ())),
                 build=machine.build + v.get("suffix", ""),
                 arguments=f"{machine.arguments} {v.get('arguments', '')}".strip())
         return machine
@@ -63,7 +65,11 @@ USER = dataclasses.replace(SUITES, build="user", config=(*SUITES.config, f"{SELF
 
 # What needs another machine, or another kernel on it.
 VARIANTS = {
-    "nomte": {"words": "without MTE", "arguments": "arm64.nomte"},
+    # QEMU has not both.
+    "nomte": {"words": "with NVDIMMs, without MTE", "lacks": ("MTE",), "hardware": (
+        "-machine", "mte=off,nvdimm=on",
+        *(o for n in ("nvdimm0", "nvdimm1") for o in (
+            "-object", f"memory-backend-ram,id={n},size=64M", "-device", f"nvdimm,memdev={n}")))},
     "nomops": {"words": "without MOPS", "arguments": "arm64.nomops"},
     "kasan-async": {"words": "KASAN asynchronous", "arguments": "kasan.mode=async"},
     "kasan-off": {"words": "without KASAN", "arguments": "kasan=off"},
@@ -264,9 +270,14 @@ def must_lack(qemu, machine, extra=()):
     return sorted({*lacking})
 
 
-def mte_off(qemu, machine):
-    """What QEMU needs besides, to take MTE off a machine that has it."""
-    return MTE_OFF if machine.qemu and qemu < packages.QEMU_TAGS else ()
+def hardware(qemu, machine):
+    """QEMU's options besides: what this machine has, and none of what that QEMU has not."""
+    off = _lacks_mte(qemu, machine) and "MTE" not in machine.lacks
+    return (*machine.hardware, *(MTE_OFF if off else ()))
+
+
+def _lacks_mte(qemu, machine):
+    return bool(machine.qemu) and qemu < packages.QEMU_TAGS
 
 
 def check_glob(pattern, top=None):
@@ -330,7 +341,7 @@ def made(args, prepared, machine, **more):
     """A Run on a prepared tree."""
     check_compiler(prepared.top)
     binary, qemu = packages.qemu(args)
-    if "MTE" not in machine.lacks and mte_off(qemu, machine):
+    if "MTE" not in machine.lacks and _lacks_mte(qemu, machine):
         ui.note(f"QEMU {'.'.join(map(str, qemu))}: the machine is without MTE, with which that "
                 "hangs or keeps too few tags")
     return Run(prepared, prepared.version, machine, binary, qemu, machine.dir(prepared.home),
@@ -419,8 +430,8 @@ def boot_suites(args, extra, result):
     for_exec = split_arguments(extra)[1]
     if machine.arguments:
         for_exec.append(f"--kernel_args={machine.arguments}")
-    if off := mte_off(result.qemu, machine):
-        for_exec.append(f"--qemu_args={' '.join(off)}")
+    if more := hardware(result.qemu, machine):
+        for_exec.append(f"--qemu_args={' '.join(more)}")
     ui.step("boot and suites")
     start = time.monotonic()
     path = path_with(home, result.binary)

@@ -233,7 +233,7 @@ def command(result, initrd, words, arguments="", build=None):
                                   "--", *words)))
     return [result.binary, "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
             "-kernel", os.path.join(build or result.dir, arch.kernel_path), "-append", line,
-            *options, "-initrd", initrd, *kunit.mte_off(result.qemu, on)]
+            *options, "-initrd", initrd, *kunit.hardware(result.qemu, on)]
 
 
 def boot(cmd, log, timeout, seen=None):

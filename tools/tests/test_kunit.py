@@ -62,7 +62,7 @@ class Arguments(unittest.TestCase):
         for qemu, machine, off in (((10, 0, 0), kunit.SUITES, False),
                                    ((9, 2, 4), kunit.SUITES, True), ((7, 2, 22), kunit.USER.but("dt"), True),
                                    ((7, 2, 22), kunit.SUITES.but("plain"), False)):
-            self.assertEqual(kunit.mte_off(qemu, machine), kunit.MTE_OFF if off else ())
+            self.assertEqual(kunit.hardware(qemu, machine), kunit.MTE_OFF if off else ())
 
     def test_compiler(self):
         for have, want, fits in (("12.2.0", "8.1.0", True), ("7.5.0", "8.1.0", False),
@@ -82,7 +82,7 @@ class Arguments(unittest.TestCase):
         for machine, build, qemu in (
                 (kunit.SUITES, "/b/6.12/kunit", "tools/qemu/arm64.py"),
                 (kunit.USER, "/b/6.12/user", "tools/qemu/arm64.py"),
-                (kunit.SUITES.but("nomte"), "/b/6.12/kunit", "tools/qemu/arm64.py"),
+                (kunit.SUITES.but("nomops"), "/b/6.12/kunit", "tools/qemu/arm64.py"),
                 (kunit.USER.but("lockdep", "dt"), "/b/6.12/user-lockdep", "tools/qemu/arm64_dt.py"),
                 (kunit.SUITES.but("plain"), "/b/6.12/kunit", None)):
             common = kunit.command(prepared, machine)[1]
