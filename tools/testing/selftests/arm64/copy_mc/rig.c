@@ -128,7 +128,7 @@ TEST_F(poison, refused)
 		{ ram - 1,		~0xfffULL,	2, EINVAL },
 		{ own,			0,		2, EINVAL },
 		{ own,			~0x1fffULL,	2, EINVAL },
-		{ own,			~0xfffULL,	8, EINVAL },
+		{ own,			~0xfffULL,	16, EINVAL },
 		{ phys_addr(zero),	~0xfffULL,	2, EADDRINUSE },
 	};
 	size_t i;
