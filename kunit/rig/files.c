@@ -22,7 +22,7 @@ static void show_page(void *m, phys_addr_t pa)
 
 static void show_poison(struct seq_file *m)
 {
-	rig_for_each_poison(show_page, m);
+	rig_walk_poison(show_page, m);
 }
 
 static void show_stats(struct seq_file *m)

@@ -355,7 +355,7 @@ void sea_rig_set_patience(unsigned int ms)
 }
 
 /* Call @fn for each page that is poisoned, or dead. */
-void rig_for_each_poison(void (*fn)(void *arg, phys_addr_t pa), void *arg)
+void rig_walk_poison(void (*fn)(void *arg, phys_addr_t pa), void *arg)
 {
 	u64 *pmd, *pte, i, j, k;
 
