@@ -6,9 +6,11 @@
 
 #include <kunit/test.h>
 #include <linux/acpi.h>
+#include <linux/cacheflush.h>
 #include <linux/completion.h>
 #include <linux/cper.h>
 #include <linux/cpu.h>
+#include <linux/cpufeature.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/irq_work.h>
@@ -23,9 +25,7 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include <asm/cacheflush.h>
 #include <asm/copy_mc.h>
-#include <asm/cpufeature.h>
 #include <asm/mte.h>
 #include <asm/tlbflush.h>
 

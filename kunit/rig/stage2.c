@@ -14,12 +14,12 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/ioport.h>
+#include <linux/kvm_host.h>
 #include <linux/memblock.h>
 #include <linux/of.h>
 #include <linux/percpu.h>
 
 #include <asm/arch_timer.h>
-#include <asm/kvm_host.h>
 #include <asm/virt.h>
 
 #include "firmware.h"
