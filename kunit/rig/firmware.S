@@ -409,12 +409,17 @@ SYM_CODE_START_LOCAL(set_pages)
 	mov	x6, x9
 	add	x2, x1, x2
 	and	x1, x1, #~((1 << RIG_PAGE_SHIFT) - 1)
-	sub	x9, x2, #1			// memory has no holes of less than 2 MiB
+	mov	x9, x1				// memory has no holes of less than 2 MiB
+2:	bl	find_leaf
+	cbz	x11, 1f
+	add	x9, x9, #(1 << 21)
+	cmp	x9, x2
+	b.lo	2b
+	sub	x9, x2, #1
 	bl	find_leaf
 	cbz	x11, 1f
 0:	mov	x9, x1
 	bl	find_leaf
-	cbz	x11, 1f
 	orr	x9, x1, x3
 	str	x9, [x11]
 	ldr	x9, [x10]
