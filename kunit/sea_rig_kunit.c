@@ -6,6 +6,7 @@
 
 #include <kunit/test.h>
 #include <linux/acpi.h>
+#include <linux/arm-smccc.h>
 #include <linux/cacheflush.h>
 #include <linux/completion.h>
 #include <linux/cper.h>
@@ -18,7 +19,6 @@
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/printk.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -28,8 +28,10 @@
 #include <asm/copy_mc.h>
 #include <asm/mte.h>
 #include <asm/tlbflush.h>
+#include <asm/virt.h>
 
 #include "copy_case.h"
+#include "rig/firmware.h"
 #include "rig/sea_rig.h"
 #include "sea_inject.h"
 #include "sea_record.h"
@@ -42,9 +44,6 @@
 #define SEA_ESR		(ESR_ELx_IL | ESR_ELx_FSC_EXTABT)
 #define DATA_SEA	(SEA_ESR | (unsigned long)ESR_ELx_EC_DABT_CUR << ESR_ELx_EC_SHIFT)
 #define FETCH_SEA	(SEA_ESR | (unsigned long)ESR_ELx_EC_IABT_CUR << ESR_ELx_EC_SHIFT)
-
-/* As the rig has it when nobody says otherwise */
-#define PATIENCE_MS	10000
 
 /* Where synchronous errors are reported, and those that nobody has consumed */
 static struct sea_source sync_source, async_source;
@@ -61,6 +60,7 @@ static struct sea_source sync_source, async_source;
  * @drop: keep it from APEI
  * @wait: have APEI asked only when somebody has isolated the page, or seems not to
  * @isolated: that was so
+ * @pan: user memory was protected where APEI is asked
  * @strangers: number of records so far that were of something else
  */
 struct rig {
@@ -75,6 +75,7 @@ struct rig {
 	bool drop;
 	bool wait;
 	bool isolated;
+	bool pan;
 	unsigned int strangers;
 };
 
@@ -601,7 +602,7 @@ static const struct no_memory {
 	{ "firmware's registers", 0x0b000000, GRANULE },
 	{ "next to the firmware's registers", 0x0b002000, GRANULE },
 	{ "before memory", 0x3ffff000, 2 * GRANULE },
-	{ "end of memory", 0x7ffff000, 2 * GRANULE },
+	{ "end of memory", 0x7ffff000, SZ_1G },	/* that of NVDIMMs may be next to it */
 	{ "nothing", 0x40000000, 0 },
 	{ "more than there is", 0x40000000, ~0UL },
 	{ "last address of 40 bits", BIT(40) - 1, 1 },
@@ -855,9 +856,34 @@ static void severity(struct kunit *test)
 	}
 }
 
+static void note_pan(struct sea_inject *si)
+{
+	struct rig *r = container_of(si, struct rig, si);
+
+	r->pan = read_sysreg_s(SYS_PSTATE_PAN);
+}
+
+/* As an exception that the CPU takes by itself, it has user memory protected. */
+static void pan(struct kunit *test)
+{
+	struct rig *r = rig_init(test);
+	unsigned long left;
+
+	if (!system_uses_hw_pan())
+		kunit_skip(test, "needs PAN");
+	r->si.real_claim = false;
+	r->si.on_claim = note_pan;
+	set(test, r, 1, SEA_RIG_POISON | SEA_RIG_NO_RECORD);
+	set_pstate_pan(0);
+	left = rig_copy(r, r->mem + GRANULE, 8);
+	set_pstate_pan(1);
+	KUNIT_EXPECT_EQ(test, left, 8);
+	KUNIT_EXPECT_TRUE(test, r->pan);
+}
+
 static void patience_as_ever(void *unused)
 {
-	sea_rig_set_patience(PATIENCE_MS);
+	sea_rig_set_patience(SEA_RIG_PATIENCE_MS);
 }
 
 /* Two errors; nobody has read of the first. */
@@ -895,7 +921,7 @@ static void patience_ends(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, left, 8);
 	KUNIT_EXPECT_EQ(test, r->si.matches, 1);
 	KUNIT_EXPECT_GE(test, ms, 50);
-	KUNIT_EXPECT_LE(test, ms, PATIENCE_MS / 2);
+	KUNIT_EXPECT_LE(test, ms, SEA_RIG_PATIENCE_MS / 2);
 	KUNIT_EXPECT_GT(test, after.again, before.again);
 	KUNIT_EXPECT_EQ(test, after.lost, before.lost + 1);
 	KUNIT_EXPECT_EQ(test, after.aborts, before.aborts);
@@ -905,6 +931,34 @@ static void patience_ends(struct kunit *test)
 	/* Once it is read, the next is written. */
 	KUNIT_EXPECT_EQ(test, rig_copy(r, r->mem + 2 * GRANULE, 8), 8);
 	expect_record(test, CPER_SEV_RECOVERABLE, true, granule_pa(r, 2));
+}
+
+/* What has no record waits for no other's reader. */
+static const struct unrecorded {
+	const char *name;
+	unsigned long how;
+} unrecordeds[] = {
+	{ "no record", SEA_RIG_POISON | SEA_RIG_NO_RECORD },
+	{ "dead", SEA_RIG_DEAD },
+};
+
+KUNIT_ARRAY_PARAM_DESC(unrecorded, unrecordeds, name);
+
+static void unrecorded_at_once(struct kunit *test)
+{
+	const struct unrecorded *u = test->param_value;
+	struct rig *r = record_waits(test, SEA_RIG_PATIENCE_MS);
+	struct sea_rig_stats before, after;
+
+	set(test, r, 2, u->how);
+	sea_rig_stats(&before);
+	KUNIT_EXPECT_EQ(test, rig_copy(r, r->mem + 2 * GRANULE, 8), 8);
+	sea_rig_stats(&after);
+
+	KUNIT_EXPECT_EQ(test, r->si.matches, 1);
+	KUNIT_EXPECT_EQ(test, after.again, before.again);
+	KUNIT_EXPECT_EQ(test, after.lost, before.lost);
+	expect_record(test, CPER_SEV_RECOVERABLE, true, granule_pa(r, 1));
 }
 
 /* And APEI, too, finds but the one. */
@@ -930,7 +984,7 @@ static DEFINE_TIMER(reader, read_by_timer);
 /* An access that waits is made again, and has its own record in the end. */
 static void record_is_read(struct kunit *test)
 {
-	struct rig *r = record_waits(test, PATIENCE_MS);
+	struct rig *r = record_waits(test, SEA_RIG_PATIENCE_MS);
 	struct sea_rig_stats before, after;
 
 	sea_rig_stats(&before);
@@ -956,7 +1010,7 @@ static DEFINE_TIMER(repairer, repair_by_timer);
 
 static void repaired_meanwhile(struct kunit *test)
 {
-	struct rig *r = record_waits(test, PATIENCE_MS);
+	struct rig *r = record_waits(test, SEA_RIG_PATIENCE_MS);
 
 	mod_timer(&repairer, jiffies + HZ / 10);
 	KUNIT_EXPECT_EQ(test, rig_copy(r, r->mem + 2 * GRANULE, 8), 0);
@@ -1096,7 +1150,7 @@ static void load_shared(struct hand *h)
 
 static void all_cpus_at_once(struct kunit *test)
 {
-	struct crew *crew = crew_init(test, load_shared, 400);
+	struct crew *crew = crew_init(test, load_shared, 32);
 	int i;
 
 	for (i = 0; i < crew->n; i++)
@@ -1122,26 +1176,28 @@ static void consume(struct hand *h)
 	}
 }
 
-static void consume_together(struct kunit *test, unsigned int rounds)
+/* @by_apei: it reads the records; or the case does, which says nothing in the log */
+static void consume_together(struct kunit *test, unsigned int rounds, unsigned long how,
+			     bool by_apei)
 {
 	struct crew *crew = crew_init(test, consume, rounds);
 	struct sea_rig_stats before, after;
 	ktime_t start = ktime_get();
-	int i, loglevel = console_loglevel;
+	int i;
 
 	for (i = 0; i < crew->n; i++) {
 		struct rig *r = crew->hands[i].r;
 
-		set(test, r, 1, SEA_RIG_POISON);
-		if (sea_rig_reports())
-			r->si.on_claim = look_at_record;
+		set(test, r, 1, how);
+		if (!sea_rig_reports())
+			continue;
+		r->si.on_claim = look_at_record;
+		r->si.real_claim = by_apei;
+		r->drop = !by_apei;
 	}
-	/* What memory_failure() says of each takes longer than all the rest. */
-	console_loglevel = LOGLEVEL_CRIT;
 	sea_rig_stats(&before);
 	crew_run(test, crew);
 	sea_rig_stats(&after);
-	console_loglevel = loglevel;
 	kunit_info(test, "%llu aborts on %u CPUs in %lld ms, %llu accesses made again\n",
 		   after.aborts - before.aborts, crew->n, ktime_ms_delta(ktime_get(), start),
 		   after.again - before.again);
@@ -1152,19 +1208,37 @@ static void consume_together(struct kunit *test, unsigned int rounds)
 		struct rig *r = crew->hands[i].r;
 
 		KUNIT_EXPECT_EQ_MSG(test, r->strangers, 0, "task %d", i);
-		expect_isolated(test, r, sea_rig_reports());
+		expect_isolated(test, r, sea_rig_reports() && by_apei);
 	}
 	expect_no_record(test);
 }
 
 static void together(struct kunit *test)
 {
-	consume_together(test, 100);
+	consume_together(test, 20, SEA_RIG_POISON, true);
+}
+
+/* Each waits until its error has been announced and that was read. */
+static void announced_together(struct kunit *test)
+{
+	need_records(test);
+	consume_together(test, 2, SEA_RIG_POISON | SEA_RIG_ASYNC, true);
 }
 
 static void together_10000(struct kunit *test)
 {
-	consume_together(test, DIV_ROUND_UP(10000, min(num_online_cpus(), MAX_HANDS)));
+	consume_together(test, DIV_ROUND_UP(10000, min(num_online_cpus(), MAX_HANDS)),
+			 SEA_RIG_POISON, false);
+}
+
+/* What the kernel's stub does not know, neither does what took its place. */
+static void unknown_call(struct kunit *test)
+{
+	struct arm_smccc_res res;
+
+	need_rig(test);
+	arm_smccc_1_1_hvc(RIG_HVC_FLUSH + 1, &res);
+	KUNIT_EXPECT_EQ(test, res.a0, HVC_STUB_ERR);
 }
 
 /* On a CPU: what is healthy and what is not */
@@ -1285,6 +1359,31 @@ static phys_addr_t table_of(unsigned long addr, int level)
 	return 0;
 }
 
+/* The walk of a table of this level at @pa has aborted, once, and the access was made again. */
+static void expect_walk(struct kunit *test, const struct rig *r, unsigned long addr, int level,
+			phys_addr_t pa)
+{
+	struct sea_record record;
+	char what[48];
+
+	snprintf(what, sizeof(what), "level %d (translation table walk)", level);
+	KUNIT_EXPECT_EQ(test, r->si.matches, 1);
+	KUNIT_EXPECT_EQ(test, r->si.died, 1);
+	KUNIT_EXPECT_EQ(test, r->si.claims, 0);
+	KUNIT_EXPECT_STREQ(test, r->si.msg, what);
+	KUNIT_EXPECT_EQ(test, r->si.fault, addr);
+	KUNIT_EXPECT_EQ(test, r->si.esr & ~ESR_ELx_WNR,
+			(DATA_SEA & ~ESR_ELx_FSC) | ESR_ELx_FSC_SEA_TTW(level));
+
+	if (!sea_rig_reports())
+		return;
+	if (sea_record_read(&sync_source, &record))
+		KUNIT_EXPECT_EQ(test, record.address & PAGE_MASK, pa);
+	else
+		KUNIT_FAIL(test, "no record of %pa\n", &pa);
+	sea_record_drop(&sync_source);
+}
+
 /*
  * A poisoned page table: no failing copy gets rid of that. The root is left alone, which
  * may be but a part of a page.
@@ -1303,10 +1402,8 @@ static void table_walk(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, put_user(0x1234567890abcdef, (u64 __user *)addr), 0);
 
 	for (level = 3; level > 4 - CONFIG_PGTABLE_LEVELS && level > 0; level--) {
-		char what[48];
 		phys_addr_t pa = table_of(addr, level);
 
-		snprintf(what, sizeof(what), "level %d (translation table walk)", level);
 		for (i = 0; i < 2; i++) {
 			int err;
 
@@ -1320,25 +1417,45 @@ static void table_walk(struct kunit *test)
 			sea_inject_disarm(&r->si);
 			sea_rig_repair();
 
-			/* It was made again. */
 			KUNIT_EXPECT_EQ(test, err, 0);
 			if (!i)
 				KUNIT_EXPECT_EQ(test, val, 0x1234567890abcdef);
-			KUNIT_EXPECT_EQ(test, r->si.matches, 1);
-			KUNIT_EXPECT_EQ(test, r->si.died, 1);
-			KUNIT_EXPECT_EQ(test, r->si.claims, 0);
-			KUNIT_EXPECT_STREQ(test, r->si.msg, what);
-			KUNIT_EXPECT_EQ(test, r->si.fault, addr);
-			KUNIT_EXPECT_EQ(test, r->si.esr & ~ESR_ELx_WNR,
-					(DATA_SEA & ~ESR_ELx_FSC) | ESR_ELx_FSC_SEA_TTW(level));
-
-			if (sea_rig_reports()) {
-				KUNIT_EXPECT_TRUE(test, sea_record_read(&sync_source, &r->record));
-				KUNIT_EXPECT_EQ(test, r->record.address & PAGE_MASK, pa);
-				sea_record_drop(&sync_source);
-			}
+			expect_walk(test, r, addr, level, pa);
 		}
 	}
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(free_area_of_addresses, free_vm_area, struct vm_struct *);
+
+static int make_data(pte_t *ptep, unsigned long addr, void *data)
+{
+	struct page *page = data;
+
+	set_pte_at(&init_mm, addr, ptep, mk_pte(page, PAGE_KERNEL));
+	return 0;
+}
+
+/* The kernel's own tables; here, the last level of addresses that nobody else has. */
+static void kernel_table_walk(struct kunit *test)
+{
+	struct rig *r = rig_init(test);
+	struct vm_struct *area = get_vm_area(2 * PMD_SIZE, VM_MAP);
+	unsigned long addr;
+	phys_addr_t pa;
+
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_area_of_addresses, area), 0);
+	addr = ALIGN((unsigned long)area->addr, PMD_SIZE);
+	KUNIT_ASSERT_EQ(test, apply_to_page_range(&init_mm, addr, PAGE_SIZE, make_data, r->page),
+			0);
+	pa = pmd_page_paddr(*pmd_off_k(addr));
+
+	rig_access(r, ldr, (void *)addr);
+	KUNIT_EXPECT_EQ(test, r->si.matches, 0);
+	KUNIT_ASSERT_EQ(test, sea_rig_set(pa, PAGE_SIZE, SEA_RIG_POISON), 0);
+	rig_access(r, ldr, (void *)addr);
+	sea_rig_repair();
+	expect_walk(test, r, addr, 3, pa);
 }
 
 static noinline u64 load_field(const u64 *p)
@@ -1395,16 +1512,21 @@ static struct kunit_case rig_cases[] = {
 	KUNIT_CASE(record_numbers),
 	KUNIT_CASE(claimed_with_irqs_off),
 	KUNIT_CASE(severity),
+	KUNIT_CASE(pan),
 	KUNIT_CASE(patience_ends),
 	KUNIT_CASE(patience_ends_unclaimed),
+	KUNIT_CASE_PARAM(unrecorded_at_once, unrecorded_gen_params),
 	KUNIT_CASE(record_is_read),
 	KUNIT_CASE(repaired_meanwhile),
 	KUNIT_CASE(all_cpus_at_once),
 	KUNIT_CASE(together),
+	KUNIT_CASE_SLOW(announced_together),
 	KUNIT_CASE_SLOW(together_10000),
+	KUNIT_CASE(unknown_call),
 	KUNIT_CASE(cpu_comes_back),
 	KUNIT_CASE(fetch),
 	KUNIT_CASE(table_walk),
+	KUNIT_CASE(kernel_table_walk),
 	KUNIT_CASE(slab_object),
 	{}
 };

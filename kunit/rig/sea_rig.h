@@ -23,6 +23,9 @@
 #define SEA_RIG_ASYNC		BIT(4)	/* an asynchronous record comes, and is read, first */
 #define SEA_RIG_DEAD		BIT(5)	/* stores abort as well; no record */
 
+/* For how long a record may wait: longer than a busy host keeps a CPU from running */
+#define SEA_RIG_PATIENCE_MS	10000
+
 /**
  * struct sea_rig_stats - what happened so far
  * @aborts: consumptions of poison

@@ -28,9 +28,6 @@
 /* The kernel's arguments that leave EL2 to the firmware */
 #define AT_EL1		"id_aa64mmfr1.vh=0 arm64_sw.hvhe=0 kvm-arm.mode=none"
 
-/* For how long a record may wait: longer than a busy host keeps a CPU from running */
-#define PATIENCE_MS	10000
-
 #define S2_ENTRIES	512
 #define S2_PAGE_SIZE	BIT(RIG_PAGE_SHIFT)
 #define S2_PMD_SIZE	(S2_ENTRIES * S2_PAGE_SIZE)
@@ -201,7 +198,7 @@ static int __init rig_init(void)
 	}
 
 	err = s2_init();
-	sea_rig_set_patience(PATIENCE_MS);
+	sea_rig_set_patience(SEA_RIG_PATIENCE_MS);
 	if (!err && !acpi_disabled)
 		err = window_init();
 	if (!err)
