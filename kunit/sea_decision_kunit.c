@@ -29,6 +29,11 @@ static const struct event events[] = {
 	{ "SEA on a store", ESR_ELx_FSC_EXTABT, ESR_ELx_WNR, 0 },
 	{ "SEA on a fetch", ESR_ELx_FSC_EXTABT, ESR_FETCH, 0 },
 	{ "parity or ECC error", ESR_ELx_FSC_SECC, 0, 0 },
+	{ "SEA, restartable", ESR_ELx_FSC_EXTABT, 3UL << ESR_ELx_SET_SHIFT, 0 },
+	{ "SEA, uncontainable", ESR_ELx_FSC_EXTABT, 2UL << ESR_ELx_SET_SHIFT, 0 },
+	{ "SEA, uncontainable, -EINPROGRESS", ESR_ELx_FSC_EXTABT, 2UL << ESR_ELx_SET_SHIFT,
+	  -EINPROGRESS },
+	{ "SEA, SET reserved", ESR_ELx_FSC_EXTABT, 1UL << ESR_ELx_SET_SHIFT, 0 },
 	{ "SEA on a table walk", ESR_ELx_FSC_SEA_TTW(2), 0, 0 },
 	{ "ECC error on a table walk", ESR_ELx_FSC_SECC_TTW(2), 0, 0 },
 	{ "translation fault", ESR_ELx_FSC_FAULT + 3, 0, -ENOENT },
@@ -77,15 +82,15 @@ struct entry {
 	  sea_stub_##name##_fixup, outcome }
 
 static const struct entry entries[] = {
-	ENTRY(none, "DDDDDDDDDDr", 'O'),
-	ENTRY(uaccess, "ffDfDfDDfff", 'f'),
-	ENTRY(kaccess, "DDDDDDDDfff", 'f'),
-	ENTRY(zeropad, "DDDDDDDDfff", 'f'),
-	ENTRY(bpf, "DDDDDDDDDDr", 'D'),			/* without a JIT */
-	ENTRY(kload, "ffDDDfDDDDr", 'O'),
+	ENTRY(none, "DDDDDDDDDDDDDDr", 'O'),
+	ENTRY(uaccess, "ffDfDffDDDDDfff", 'f'),
+	ENTRY(kaccess, "DDDDDDDDDDDDfff", 'f'),
+	ENTRY(zeropad, "DDDDDDDDDDDDfff", 'f'),
+	ENTRY(bpf, "DDDDDDDDDDDDDDr", 'D'),			/* without a JIT */
+	ENTRY(kload, "ffDDDffDDDDDDDr", 'O'),
 #ifdef EX_TYPE_UACCESS_CPY
-	ENTRY(cpy_from, "ffDDDfDDfff", 'f'),		/* loads user memory */
-	ENTRY(cpy_to, "ffDfDfDDDDr", 'O'),		/* loads kernel memory */
+	ENTRY(cpy_from, "ffDDDffDDDDDfff", 'f'),		/* loads user memory */
+	ENTRY(cpy_to, "ffDfDffDDDDDDDr", 'O'),		/* loads kernel memory */
 #endif
 };
 

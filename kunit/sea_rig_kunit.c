@@ -839,20 +839,31 @@ static void severity_as_ever(void *unused)
 	sea_rig_set_severity(0);
 }
 
+/* What the CPU says, and that the copy fails unless the error is uncontainable */
 static void severity(struct kunit *test)
 {
 	struct rig *r = rig_init(test);
 	unsigned int i, how;
 
 	KUNIT_ASSERT_EQ(test, kunit_add_action(test, severity_as_ever, NULL), 0);
+	r->si.real_claim = false;
 	for (i = 0; i < 8; i++) {
+		unsigned int set_field = i & 3;
+		bool contained = set_field == 0 || set_field == 3;
+
 		how = i & 4 ? SEA_RIG_DEAD : SEA_RIG_POISON | SEA_RIG_NO_RECORD;
-		sea_rig_set_severity(i & 3);
+		sea_rig_set_severity(set_field);
 		set(test, r, 1, how);
 		rig_access(r, ldr, r->mem + GRANULE);
 		KUNIT_EXPECT_EQ(test, r->si.matches, 1);
 		KUNIT_EXPECT_EQ(test, r->si.esr,
-				DATA_SEA | (unsigned long)(i & 3) << ESR_ELx_SET_SHIFT);
+				DATA_SEA | (unsigned long)set_field << ESR_ELx_SET_SHIFT);
+
+		set(test, r, 1, how);
+		KUNIT_EXPECT_EQ(test, rig_copy(r, r->mem + GRANULE, 8), contained ? 8 : 0);
+		KUNIT_EXPECT_EQ(test, r->si.matches, 1);
+		KUNIT_EXPECT_EQ(test, r->si.fixed, contained);
+		KUNIT_EXPECT_EQ(test, r->si.died, !contained);
 	}
 }
 

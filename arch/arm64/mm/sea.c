@@ -77,19 +77,28 @@ static void sea_queue_sigbus(unsigned long far, unsigned long esr)
 		work->func = NULL;	/* exiting, nobody to tell */
 }
 
+/* ESR_EL1.SET: what the error left of the state that the abort shows */
+#define SET_RECOVERABLE		0
+#define SET_RESTARTABLE		3
+
 /*
- * Aborts on a translation table walk: the poison is in a page table, which a
- * failing copy does not get rid of. Arm ARM, ESR_EL1, ISS encoding for an
- * exception from a Data Abort, DFSC.
+ * Can a copy that fails get rid of it? Not if the abort is on a translation
+ * table walk: the poison is in a page table. Nor if the error is uncontainable:
+ * what was loaded may have been used already. Arm ARM, ESR_EL1, ISS encoding
+ * for an exception from a Data Abort, DFSC and SET; the latter is 0 without
+ * FEAT_RAS.
  */
-static bool sea_on_table_walk(unsigned long esr)
+static bool sea_is_contained(unsigned long esr)
 {
+	unsigned long set = (esr & ESR_ELx_SET_MASK) >> ESR_ELx_SET_SHIFT;
+
 	switch (esr & ESR_ELx_FSC) {
 	case ESR_ELx_FSC_EXTABT:
+		return set == SET_RECOVERABLE || set == SET_RESTARTABLE;
 	case ESR_ELx_FSC_SECC:
-		return false;
+		return true;
 	}
-	return true;
+	return false;
 }
 
 /**
@@ -114,7 +123,7 @@ bool sea_recover_kernel(unsigned long far, unsigned long esr,
 	const struct exception_table_entry *ex;
 	int err;
 
-	if (ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR || sea_on_table_walk(esr))
+	if (ESR_ELx_EC(esr) != ESR_ELx_EC_DABT_CUR || !sea_is_contained(esr))
 		return false;
 
 	ex = search_sea_extable(instruction_pointer(regs), esr);
