@@ -290,7 +290,7 @@ def endurance_boot(args, seed, aborts):
     """What boots it: options, words, arguments."""
     ui.note(f"{aborts} aborts, seed {seed}")
     # The kernel puts what it does not know into init's environment, and so the program's.
-    return (argparse.Namespace(**{**vars(args), "timeout": args.timeout + aborts // 4}),
+    return (argparse.Namespace(**{**vars(args), "timeout": args.timeout + aborts // 2}),
             [ENDURANCE], f"{ENDURANCE}={seed},{aborts}")
 
 

@@ -247,7 +247,7 @@ class Boot(Selftests):
         selftests.endurance(args, 7, 1000, kunit.USER)
         [(args2, words, arguments, machine)] = got
         self.assertEqual((args2.timeout, words, arguments, machine),
-                         (350, ["endurance"], "endurance=7,1000", kunit.USER))
+                         (600, ["endurance"], "endurance=7,1000", kunit.USER))
         self.assertEqual(args.timeout, 100)
 
 

@@ -676,7 +676,7 @@ static pid_t start(struct state *s, int nr, unsigned int seed, unsigned int abor
 	_exit(0);
 }
 
-TEST_F_TIMEOUT(poison, endurance, 3600)
+TEST_F_TIMEOUT(poison, endurance, 7200)
 {
 	int cpus = sysconf(_SC_NPROCESSORS_ONLN), workers, all, i, status;
 	unsigned int aborts = 256, seed = time(NULL), done = 0, share;
