@@ -7,7 +7,9 @@
  */
 
 #include <kunit/test.h>
+#include <linux/bvec.h>
 #include <linux/completion.h>
+#include <linux/folio_queue.h>
 #include <linux/highmem.h>
 #include <linux/kallsyms.h>
 #include <linux/kthread.h>
@@ -16,6 +18,7 @@
 #include <linux/mman.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
+#include <linux/xarray.h>
 
 #include <asm/copy_mc.h>
 
@@ -65,6 +68,99 @@ static unsigned long to_kvec(void *to, const void *from, size_t n)
 	return n - _copy_mc_to_iter(from, n, &iter);
 }
 
+static unsigned long plain_to_kvec(void *to, const void *from, size_t n)
+{
+	struct kvec kvec = { .iov_base = to, .iov_len = n };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, n);
+	return n - copy_to_iter(from, n, &iter);
+}
+
+static unsigned long from_kvec(void *to, const void *from, size_t n)
+{
+	struct kvec kvec = { .iov_base = (void *)from, .iov_len = n };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_SOURCE, &kvec, 1, n);
+	return n - copy_from_iter(to, n, &iter);
+}
+
+static unsigned long from_kvec_nocache(void *to, const void *from, size_t n)
+{
+	struct kvec kvec = { .iov_base = (void *)from, .iov_len = n };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_SOURCE, &kvec, 1, n);
+	return n - copy_from_iter_nocache(to, n, &iter);
+}
+
+#ifdef CONFIG_ARCH_HAS_UACCESS_FLUSHCACHE
+static unsigned long from_kvec_flushcache(void *to, const void *from, size_t n)
+{
+	struct kvec kvec = { .iov_base = (void *)from, .iov_len = n };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_SOURCE, &kvec, 1, n);
+	return n - _copy_from_iter_flushcache(to, n, &iter);
+}
+#endif
+
+/* Iterators over pages */
+
+static unsigned long from_bvec(void *to, const void *from, size_t n)
+{
+	struct bio_vec bvec;
+	struct iov_iter iter;
+
+	bvec_set_page(&bvec, virt_to_page(from), n, offset_in_page(from));
+	iov_iter_bvec(&iter, ITER_SOURCE, &bvec, 1, n);
+	return n - copy_from_iter(to, n, &iter);
+}
+
+static unsigned long from_xarray(void *to, const void *from, size_t n)
+{
+	struct xarray xa;
+	struct iov_iter iter;
+	size_t left;
+
+	xa_init(&xa);
+	if (xa_err(xa_store(&xa, 0, virt_to_page(from), GFP_ATOMIC)))
+		return n;
+	iov_iter_xarray(&iter, ITER_SOURCE, &xa, offset_in_page(from), n);
+	left = n - copy_from_iter(to, n, &iter);
+	xa_destroy(&xa);
+	return left;
+}
+
+static unsigned long from_folioq(void *to, const void *from, size_t n)
+{
+	struct folio_queue folioq = { };
+	struct iov_iter iter;
+
+	folioq_append(&folioq, page_folio(virt_to_page(from)));
+	iov_iter_folio_queue(&iter, ITER_SOURCE, &folioq, 0, offset_in_page(from), n);
+	return n - copy_from_iter(to, n, &iter);
+}
+
+static unsigned long page_to_kvec(void *to, const void *from, size_t n)
+{
+	struct kvec kvec = { .iov_base = to, .iov_len = n };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, n);
+	return n - copy_page_to_iter(virt_to_page(from), offset_in_page(from), n, &iter);
+}
+
+static unsigned long page_to_kvec_nofault(void *to, const void *from, size_t n)
+{
+	struct kvec kvec = { .iov_base = to, .iov_len = n };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, n);
+	return n - copy_page_to_iter_nofault(virt_to_page(from), offset_in_page(from), n, &iter);
+}
+
 static unsigned long to_ubuf(void *to, const void *from, size_t n)
 {
 	struct iov_iter iter;
@@ -104,6 +200,9 @@ static unsigned long plain_highpage(void *to, const void *from, size_t n)
 static const struct copy_routine in_kernel[] = {
 	{ "copy_mc_to_kernel", to_kernel, memcpy_mc },
 	{ "_copy_mc_to_iter kvec", to_kvec, memcpy_mc, .wrapper = true },
+	{ "copy_to_iter kvec", plain_to_kvec, memcpy_mc, .wrapper = true },
+	{ "copy_from_iter kvec", from_kvec, memcpy_mc, .wrapper = true },
+	{ "copy_from_iter_nocache kvec", from_kvec_nocache, memcpy_mc, .wrapper = true },
 };
 
 static const struct copy_routine of_pages[] = {
@@ -111,6 +210,18 @@ static const struct copy_routine of_pages[] = {
 	{ "copy_mc_highpage", highpage, copy_mc_page, PAGE_SIZE, .pages = true, .error = true },
 	{ "copy_mc_user_highpage", user_highpage, copy_mc_page, PAGE_SIZE,
 	  .pages = true, .error = true },
+};
+
+static const struct copy_routine page_iters[] = {
+	{ "copy_from_iter bvec", from_bvec, memcpy_mc, PAGE_SIZE, .pages = true },
+	{ "copy_from_iter xarray", from_xarray, memcpy_mc, PAGE_SIZE, .pages = true },
+	{ "copy_from_iter folioq", from_folioq, memcpy_mc, PAGE_SIZE, .pages = true },
+	{ "copy_page_to_iter kvec", page_to_kvec, memcpy_mc, PAGE_SIZE, .pages = true },
+	{ "copy_page_to_iter_nofault kvec", page_to_kvec_nofault, memcpy_mc, PAGE_SIZE,
+	  .pages = true },
+#ifdef CONFIG_ARCH_HAS_UACCESS_FLUSHCACHE
+	{ "_copy_from_iter_flushcache kvec", from_kvec_flushcache, memcpy_mc, PAGE_SIZE },
+#endif
 };
 
 static const struct copy_routine to_users[] = {
@@ -141,6 +252,7 @@ static const struct copy_routine not_mc[] = {
 
 KUNIT_ARRAY_PARAM_DESC(in_kernel, in_kernel, name);
 KUNIT_ARRAY_PARAM_DESC(of_pages, of_pages, name);
+KUNIT_ARRAY_PARAM_DESC(page_iters, page_iters, name);
 KUNIT_ARRAY_PARAM_DESC(to_users, to_users, name);
 KUNIT_ARRAY_PARAM_DESC(from_users, from_users, name);
 KUNIT_ARRAY_PARAM_DESC(get_users, get_users, name);
@@ -1010,6 +1122,13 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(copy_kernel_fault, of_pages_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, of_pages_gen_params),
 	KUNIT_CASE_PARAM(copy_two_tasks, of_pages_gen_params),
+	KUNIT_CASE_PARAM(copy_success, page_iters_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, page_iters_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned, page_iters_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_option_b, page_iters_gen_params),
+	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, page_iters_gen_params),
+	KUNIT_CASE_PARAM(copy_unclaimed, page_iters_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_fault, page_iters_gen_params),
 	{}
 };
 
@@ -1068,6 +1187,7 @@ static struct kunit_case not_mc_cases[] = {
 static struct kunit_case genuine_cases[] = {
 	KUNIT_CASE_PARAM(both_poisoned, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, of_pages_gen_params),
+	KUNIT_CASE_PARAM(both_poisoned, page_iters_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, to_users_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, from_users_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, get_users_gen_params),

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an iterator over kernel memory remembers of poison: a short copy is not tried
+ * again, by whatever loop, and what was before the poison is there.
+ */
+
+#include <kunit/test.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+
+#include "copy_case.h"
+
+#define SEGMENTS	3
+
+/* Before 7.0, flags are a number. */
+#ifndef EMPTY_VMA_FLAGS
+#define EMPTY_VMA_FLAGS	0
+#endif
+
+/**
+ * struct source - an iterator over memory that traps
+ * @si: the abort
+ * @pattern: what the memory holds
+ * @kvec: its pieces
+ * @iter: the iterator, over all of it
+ * @to: destination
+ * @size: of all, in bytes
+ */
+struct source {
+	struct sea_inject si;
+	u8 *pattern;
+	struct kvec kvec[SEGMENTS];
+	struct iov_iter iter;
+	u8 *to;
+	size_t size;
+};
+
+static struct source *source_init(struct kunit *test, size_t size)
+{
+	struct source *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	size_t i;
+
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	s->size = size;
+	s->pattern = kunit_kzalloc(test, size, GFP_KERNEL);
+	s->to = kunit_kzalloc(test, size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, s->pattern);
+	KUNIT_ASSERT_NOT_NULL(test, s->to);
+	for (i = 0; i < size; i++)
+		s->pattern[i] = (i * 7 + i / 251) | 1;
+	KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &s->si, PAGE_ALIGN(size)), 0);
+	memcpy(s->si.alias, s->pattern, size);
+	s->si.fsc = ESR_ELx_FSC_EXTABT;
+	return s;
+}
+
+/* Anew, in pieces that are no multiples of anything; poison from byte @p on */
+static void source_begin(struct source *s, size_t p)
+{
+	size_t start[SEGMENTS + 1] = { 0, s->size / 5, s->size / 2 + 1, s->size };
+	int i;
+
+	for (i = 0; i < SEGMENTS; i++)
+		s->kvec[i] = (struct kvec){ (u8 *)s->si.trap + start[i], start[i + 1] - start[i] };
+	iov_iter_kvec(&s->iter, ITER_SOURCE, s->kvec, SEGMENTS, s->size);
+	memset(s->to, 0, s->size);
+	s->si.poison[0] = (struct sea_poison){ p, s->size - p };
+}
+
+/* What is copied; @from_start is how much has been before */
+static size_t source_copy(struct source *s, size_t from_start, size_t n)
+{
+	size_t copied;
+
+	sea_inject_arm(&s->si);
+	copied = copy_from_iter(s->to + from_start, n, &s->iter);
+	sea_inject_disarm(&s->si);
+	return copied;
+}
+
+/* The poison is met once; whoever asks after that is told, and nobody loads it again. */
+static void told_once(struct kunit *test, struct source *s, size_t p)
+{
+	size_t n = s->size, good;
+	struct iov_iter copy;
+
+	source_begin(s, p);
+	KUNIT_ASSERT_EQ(test, fault_in_iov_iter_readable(&s->iter, n), 0);
+	good = source_copy(s, 0, n);
+	KUNIT_ASSERT_LE(test, good, p);
+	KUNIT_ASSERT_LE(test, p - good, MAX_OVER);
+	KUNIT_ASSERT_EQ(test, s->si.fixed, 1);
+	KUNIT_ASSERT_EQ(test, iov_iter_count(&s->iter), n - good);
+	KUNIT_ASSERT_EQ(test, memcmp(s->to, s->pattern, good), 0);
+
+	/* From where it is, */
+	KUNIT_ASSERT_EQ(test, fault_in_iov_iter_readable(&s->iter, n - good), n - good);
+	KUNIT_ASSERT_EQ(test, fault_in_iov_iter_readable(&s->iter, 1), 1);
+	KUNIT_ASSERT_EQ(test, source_copy(s, good, n - good), 0);
+	KUNIT_ASSERT_EQ(test, s->si.accesses, 0);
+	copy = s->iter;
+	KUNIT_ASSERT_EQ(test, fault_in_iov_iter_readable(&copy, n - good), n - good);
+
+	/* from the start once more, as who has had no room for it */
+	iov_iter_revert(&s->iter, good);
+	KUNIT_ASSERT_EQ(test, fault_in_iov_iter_readable(&s->iter, n), n - good);
+	KUNIT_ASSERT_EQ(test, fault_in_iov_iter_readable(&s->iter, good), 0);
+	memset(s->to, 0, n);
+	KUNIT_ASSERT_EQ(test, source_copy(s, 0, n), good);
+	KUNIT_ASSERT_EQ(test, s->si.matches, 0);
+	KUNIT_ASSERT_EQ(test, memcmp(s->to, s->pattern, good), 0);
+
+	/* and in two steps, of which the second ends there. */
+	iov_iter_revert(&s->iter, good);
+	KUNIT_ASSERT_EQ(test, source_copy(s, 0, good / 2), good / 2);
+	KUNIT_ASSERT_EQ(test, source_copy(s, good / 2, n), good - good / 2);
+	KUNIT_ASSERT_EQ(test, s->si.matches, 0);
+	KUNIT_ASSERT_EQ(test, memcmp(s->to, s->pattern, good), 0);
+}
+
+static void iter_remembers(struct kunit *test)
+{
+	struct source *s = source_init(test, 300);
+	size_t p;
+
+	for (p = 0; p < s->size; p++)
+		told_once(test, s, p);
+}
+
+/* Further from the end than the iterator can say: all of it is refused. */
+static void iter_far_from_end(struct kunit *test)
+{
+	struct source *s = source_init(test, 300);
+	size_t far = 5UL << 30;
+
+	source_begin(s, 100);
+	/* Nobody comes to the last piece. */
+	s->kvec[2].iov_len += far;
+	iov_iter_kvec(&s->iter, ITER_SOURCE, s->kvec, SEGMENTS, s->size + far);
+	KUNIT_EXPECT_LE(test, source_copy(s, 0, s->size), 100);
+	KUNIT_EXPECT_EQ(test, s->si.fixed, 1);
+	KUNIT_EXPECT_EQ(test, fault_in_iov_iter_readable(&s->iter, 8), 8);
+	KUNIT_EXPECT_EQ(test, source_copy(s, 0, 8), 0);
+	KUNIT_EXPECT_EQ(test, s->si.accesses, 0);
+}
+
+static void put_file(void *file)
+{
+	fput(file);
+}
+
+/* Write all of it to a file in memory, from @offset in the file on; what was written? */
+static ssize_t write_file(struct kunit *test, struct source *s, struct file *file, loff_t offset)
+{
+	ssize_t ret;
+
+	sea_inject_arm(&s->si);
+	ret = vfs_iter_write(file, &s->iter, &offset, 0);
+	sea_inject_disarm(&s->si);
+	return ret;
+}
+
+/* A file system's loop of writes ends, and has written what is good. */
+static void iter_write(struct kunit *test)
+{
+	static const size_t at[] = { 0, 1, 100, 4095, 4096, 5000, 2 * SZ_4K };
+	struct source *s = source_init(test, 3 * SZ_4K);
+	struct file *file = shmem_file_setup("copy_iter", 4 * s->size, EMPTY_VMA_FLAGS);
+	u8 *read = kunit_kzalloc(test, s->size, GFP_KERNEL);
+	unsigned int i, offset;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_file, file), 0);
+	KUNIT_ASSERT_NOT_NULL(test, read);
+
+	for (i = 0; i < 2 * ARRAY_SIZE(at); i++) {
+		size_t p = at[i / 2];
+		ssize_t ret;
+		loff_t pos;
+
+		offset = i & 1 ? 1000 : 0;
+		source_begin(s, p);
+		ret = write_file(test, s, file, offset);
+		KUNIT_EXPECT_EQ_MSG(test, s->si.fixed, 1, "at %zu", p);
+		KUNIT_EXPECT_EQ(test, s->si.died, 0);
+		if (ret == -EFAULT)
+			ret = 0;
+		KUNIT_ASSERT_GE(test, ret, 0);
+		KUNIT_EXPECT_LE_MSG(test, ret, p, "at %zu", p);
+		KUNIT_EXPECT_LE_MSG(test, (ssize_t)p - ret, MAX_OVER, "at %zu", p);
+		pos = offset;
+		if (ret)
+			KUNIT_EXPECT_EQ(test, kernel_read(file, read, ret, &pos), ret);
+		KUNIT_EXPECT_EQ(test, memcmp(read, s->pattern, ret), 0);
+	}
+}
+
+/* Copies within one piece of memory, as splice() of a file into itself makes them */
+static const struct overlap {
+	long shift;		/* of the destination */
+	size_t n;
+} overlaps[] = {
+	{ 1, 2 }, { 1, 300 }, { 7, 64 }, { 16, 100 }, { 63, 64 }, { 64, 65 }, { 64, 1000 },
+	{ 100, 2000 }, { 299, 300 }, { 300, 300 }, { -1, 2 }, { -1, 300 }, { -7, 64 },
+	{ -16, 100 }, { -63, 64 }, { -64, 65 }, { -64, 1000 }, { -100, 2000 }, { -300, 300 },
+	{ 0, 300 },
+};
+
+static void describe_overlap(const struct overlap *o, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu bytes by %ld", o->n, o->shift);
+}
+
+KUNIT_ARRAY_PARAM(overlap, overlaps, describe_overlap);
+
+/* What memmove() makes of it; with poison, what is said to be copied is. */
+static void iter_overlap(struct kunit *test)
+{
+	const struct overlap *o = test->param_value;
+	size_t area = 3 * SZ_4K, from = SZ_4K, to = from + o->shift, p, copied;
+	struct source *s = source_init(test, area);
+	u8 *wanted = kunit_kzalloc(test, area, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, wanted);
+	memcpy(wanted, s->pattern, area);
+	memmove(wanted + to, wanted + from, o->n);
+
+	for (p = 0; p <= o->n; p += max(o->n / 9, 1)) {
+		bool poisoned = p < o->n;
+
+		memcpy(s->si.alias, s->pattern, area);
+		s->kvec[0] = (struct kvec){ (u8 *)s->si.trap + from, o->n };
+		iov_iter_kvec(&s->iter, ITER_SOURCE, s->kvec, 1, o->n);
+		/* Of the source alone: stores to poison are others' subject. */
+		s->si.poison[0] = (struct sea_poison){ from + p, poisoned };
+		sea_inject_arm(&s->si);
+		copied = copy_from_iter((u8 *)s->si.trap + to, o->n, &s->iter);
+		sea_inject_disarm(&s->si);
+
+		if (!poisoned) {
+			KUNIT_EXPECT_EQ(test, copied, o->n);
+			KUNIT_EXPECT_EQ(test, memcmp(s->si.alias, wanted, area), 0);
+			continue;
+		}
+		KUNIT_EXPECT_LE(test, copied, p);
+		KUNIT_EXPECT_EQ(test, memcmp(s->si.alias + to, s->pattern + from, copied), 0);
+		KUNIT_EXPECT_EQ(test, memcmp(s->si.alias, s->pattern, min(from, to)), 0);
+	}
+}
+
+static struct kunit_case iter_cases[] = {
+	KUNIT_CASE(iter_remembers),
+	KUNIT_CASE(iter_far_from_end),
+	KUNIT_CASE(iter_write),
+	KUNIT_CASE_PARAM(iter_overlap, overlap_gen_params),
+	{}
+};
+
+static struct kunit_suite iter_suite = {
+	.name = "copy_iter",
+	.test_cases = iter_cases,
+};
+
+kunit_test_suite(iter_suite);
