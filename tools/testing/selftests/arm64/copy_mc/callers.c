@@ -8,6 +8,7 @@
 #include <linux/dm-ioctl.h>
 #include <linux/elf.h>
 #include <linux/kernel-page-flags.h>
+#include <linux/loop.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -973,6 +975,631 @@ TEST_F(poison, core_dump)
 	unlink(CORE);
 
 	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/*
+ * From one file to another, with no user memory between them: lib/iov_iter.c
+ *
+ * A page of the source is poisoned, in the page cache only. It is not mapped, so
+ * who copies is told that there was an error, but no address.
+ */
+
+#define PAGES		8
+#define DEAD		3
+#define OTHER_BYTE	0xee
+
+struct transfer {
+	ssize_t (*copy)(int in, off_t from, int out, size_t len);
+	bool disk;		/* ext2, else tmpfs */
+	bool held;		/* a pipe has the page afterwards */
+	bool old;		/* the destination has other data already */
+	off_t from;		/* where in the source it begins */
+};
+
+/* A transfer, to do with poison or without it */
+struct transfer_run {
+	const struct transfer *row;
+	int in, out;
+	bool poison;
+	off_t from;
+};
+
+static ssize_t copy_range(int in, off_t from, int out, size_t len)
+{
+	return copy_file_range(in, &from, out, NULL, len, 0);
+}
+
+static ssize_t send_file(int in, off_t from, int out, size_t len)
+{
+	return sendfile(out, in, &from, len);
+}
+
+static ssize_t splice_twice(int in, off_t from, int out, size_t len)
+{
+	int fd[2];
+	ssize_t ret;
+
+	need(!pipe(fd), "pipe");
+	ret = splice(in, &from, fd[1], NULL, len, 0);
+	if (ret < 0)
+		return ret;
+	need(ret == (ssize_t)len, "splice to a pipe");
+	return splice(fd[0], NULL, out, NULL, len, 0);
+}
+
+/* Are the first @len bytes of @fd those of a source from @from on? */
+static bool has_source(int fd, off_t from, size_t len)
+{
+	char *p = malloc(from + len);
+	bool good = p && pread(fd, p + from, len, 0) == (ssize_t)len;
+
+	if (good) {
+		fill_pages(p, from);
+		good = same_pages(p, from + len);
+	}
+	free(p);
+	return good;
+}
+
+/* Are those at @off still what they were before? */
+static bool has_other(int fd, off_t off, size_t len)
+{
+	unsigned char *p = malloc(len);
+	bool good = p && pread(fd, p, len, off) == (ssize_t)len;
+	size_t i;
+
+	for (i = 0; good && i < len; i++)
+		good = p[i] == OTHER_BYTE;
+	free(p);
+	return good;
+}
+
+/* On tmpfs, with the same bytes as the file on the disk */
+static int source_file(void)
+{
+	int fd = memfd_create("source", MFD_CLOEXEC);
+	char *p = malloc(PAGES * page_size);
+	bool good;
+
+	fill_pages(p, PAGES * page_size);
+	good = pwrite(fd, p, PAGES * page_size, 0) == (ssize_t)(PAGES * page_size);
+	free(p);
+	return good ? fd : -1;
+}
+
+static long transfer(struct child *c)
+{
+	const struct transfer_run *run = c->arg;
+
+	if (run->poison) {
+		c->pa = cache_page(run->in, DEAD * page_size);
+		need(c->pa && !poison_phys(c->pa), "poison");
+	}
+	return run->row->copy(run->in, run->from, run->out,
+			      PAGES * page_size - run->from);
+}
+
+static void do_transfer(struct __test_metadata *_metadata,
+			struct _test_data_poison *self, const struct transfer *row)
+{
+	const size_t len = PAGES * page_size - row->from;
+	const ssize_t good = DEAD * page_size - row->from;
+	/* memory_failure() fails for a page in use; 7.3 kills for that. */
+	const int code = row->held && !worker_may_isolate() ? SI_KERNEL :
+		BUS_OBJERR;
+	struct transfer_run run = {
+		.row = row, .poison = true, .from = row->from,
+	};
+	struct child *c;
+	struct stat st;
+	uint64_t pa;
+	char *p;
+
+	run.in = row->disk ? open_disk_file() : source_file();
+	if (row->disk && run.in == -ENOENT)
+		SKIP(return, "no /ext2.img");
+	ASSERT_GE(run.in, 0);
+	run.out = row->disk ? open("/mnt/new", O_RDWR | O_CREAT | O_EXCL, 0600) :
+		memfd_create("destination", MFD_CLOEXEC);
+	ASSERT_GE(run.out, 0);
+	if (row->old) {
+		p = malloc(len);
+		memset(p, OTHER_BYTE, len);
+		ASSERT_EQ((ssize_t)len, pwrite(run.out, p, len, 0));
+		free(p);
+	}
+	c = run_child(transfer, &run);
+	pa = c->pa;
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, good ?: -1, EFAULT);
+	EXPECT_SIGBUS(c, code, NULL, -1);
+	EXPECT_ISOLATED(pa, 1);
+	EXPECT_ABORTS(1);
+
+	/* What was said to be copied is, and nothing else. */
+	EXPECT_TRUE(has_source(run.out, row->from, good));
+	EXPECT_EQ(0, fstat(run.out, &st));
+	EXPECT_EQ(row->old ? (off_t)len : good, st.st_size);
+	if (row->old)
+		EXPECT_TRUE(has_other(run.out, good, len - good));
+
+	/* The next one reads it from the disk, or hears that it is gone. */
+	run.poison = false;
+	run.from = DEAD * page_size;
+	EXPECT_EQ(good, lseek(run.out, good, SEEK_SET));
+	c = run_child(transfer, &run);
+	EXPECT_EXITED(c);
+	if (row->disk) {
+		EXPECT_RET(c, (PAGES - DEAD) * (long)page_size, 0);
+		EXPECT_TRUE(has_source(run.out, row->from, len));
+	} else {
+		EXPECT_RET(c, -1, EIO);
+	}
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_ISOLATED(pa, 1);
+	EXPECT_ABORTS(1);
+
+	close(run.in);
+	close(run.out);
+}
+
+#define TRANSFER(...) \
+	do_transfer(_metadata, self, &(const struct transfer) { __VA_ARGS__ })
+
+TEST_F(poison, copy_file_range)
+{
+	TRANSFER(.copy = copy_range);
+}
+
+TEST_F(poison, copy_file_range_disk)
+{
+	TRANSFER(.copy = copy_range, .disk = true);
+}
+
+/* A page of the destination is half good: no good byte is lost. */
+TEST_F(poison, copy_file_range_unaligned)
+{
+	TRANSFER(.copy = copy_range, .from = 1001);
+}
+
+/* ext2 does not take half a page that it has not read: it is written anew. */
+TEST_F(poison, copy_file_range_disk_unaligned)
+{
+	TRANSFER(.copy = copy_range, .disk = true, .from = 1001);
+}
+
+TEST_F(poison, copy_file_range_over)
+{
+	TRANSFER(.copy = copy_range, .old = true, .from = 1001);
+}
+
+TEST_F(poison, copy_file_range_disk_over)
+{
+	TRANSFER(.copy = copy_range, .disk = true, .old = true, .from = 1001);
+}
+
+TEST_F(poison, copy_file_range_nothing)
+{
+	TRANSFER(.copy = copy_range, .from = DEAD * 4096);
+}
+
+TEST_F(poison, sendfile)
+{
+	TRANSFER(.copy = send_file);
+}
+
+TEST_F(poison, sendfile_disk)
+{
+	TRANSFER(.copy = send_file, .disk = true, .from = 1001);
+}
+
+TEST_F(poison, sendfile_nothing)
+{
+	TRANSFER(.copy = send_file, .from = DEAD * 4096);
+}
+
+TEST_F(poison, splice)
+{
+	TRANSFER(.copy = splice_twice, .held = true);
+}
+
+TEST_F(poison, splice_disk)
+{
+	TRANSFER(.copy = splice_twice, .held = true, .disk = true, .from = 1001);
+}
+
+TEST_F(poison, splice_over)
+{
+	TRANSFER(.copy = splice_twice, .held = true, .old = true, .from = 1001);
+}
+
+TEST_F(poison, splice_nothing)
+{
+	TRANSFER(.copy = splice_twice, .held = true, .from = DEAD * 4096);
+}
+
+/*
+ * A file into itself, a few bytes further on or back. No poison here: each piece
+ * of a page is copied onto part of itself as memmove() would.
+ */
+static void do_shift(struct __test_metadata *_metadata, off_t from, off_t to)
+{
+	const size_t size = PAGES * page_size;
+	size_t len = 3 * page_size + 333, done, part;
+	char *model = malloc(size), *file = malloc(size);
+	int fd = source_file(), pipes[2];
+	off_t in = from, out = to;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ((ssize_t)len, splice(fd, &in, pipes[1], NULL, len, 0));
+	EXPECT_EQ((ssize_t)len, splice(pipes[0], NULL, fd, &out, len, 0));
+	EXPECT_EQ((ssize_t)size, pread(fd, file, size, 0));
+
+	fill_pages(model, size);
+	for (done = 0; done < len; done += part) {
+		size_t a = from + done, b = to + done;
+
+		part = len - done;
+		if (part > page_size - a % page_size)
+			part = page_size - a % page_size;
+		if (part > page_size - b % page_size)
+			part = page_size - b % page_size;
+		memmove(model + b, model + a, part);
+	}
+	EXPECT_EQ(0, memcmp(model, file, size)) {
+		TH_LOG("from %ld to %ld", (long)from, (long)to);
+	}
+
+	close(pipes[0]);
+	close(pipes[1]);
+	close(fd);
+	free(model);
+	free(file);
+}
+
+TEST_F(poison, splice_into_itself)
+{
+	static const int shifts[] = { 1, 8, 63, 64, 65, 100, 1001, 4000 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+		do_shift(_metadata, 0, shifts[i]);
+		do_shift(_metadata, shifts[i], 0);
+		do_shift(_metadata, page_size + 5, page_size + 5 + shifts[i]);
+		do_shift(_metadata, page_size + 5 + shifts[i], page_size + 5);
+	}
+	EXPECT_ABORTS(0);
+}
+
+/*
+ * execve(2): the first page of the file is what the kernel looks at to see what it
+ * has got: kernel_read().
+ */
+
+#define EXIT_CODE	42
+
+struct exec {
+	const char *dir;
+	bool script;		/* it is run, else the program */
+	bool poison_script;	/* its page is poisoned, else that of the program */
+	bool reread;		/* comes from disk again after isolation */
+};
+
+struct exec_run {
+	char program[32], script[32];
+	const char *run, *dead;
+	bool poison;
+};
+
+/* Exits with EXIT_CODE. */
+static bool write_program(const char *path)
+{
+	const struct {
+		struct elf64_hdr ehdr;
+		struct elf64_phdr phdr;
+		unsigned int code[3];
+	} image = {
+		.ehdr = {
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
+				     ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+			.e_type = ET_EXEC,
+			.e_machine = EM_AARCH64,
+			.e_version = EV_CURRENT,
+			.e_entry = 0x400000 + sizeof(image.ehdr) +
+				   sizeof(image.phdr),
+			.e_phoff = sizeof(image.ehdr),
+			.e_ehsize = sizeof(image.ehdr),
+			.e_phentsize = sizeof(image.phdr),
+			.e_phnum = 1,
+		},
+		.phdr = {
+			.p_type = PT_LOAD,
+			.p_flags = PF_R | PF_X,
+			.p_vaddr = 0x400000,
+			.p_filesz = sizeof(image),
+			.p_memsz = sizeof(image),
+			.p_align = 0x10000,
+		},
+		.code = {
+			0x52800000 | EXIT_CODE << 5,	/* mov w0, #EXIT_CODE */
+			0x52800000 | SYS_exit << 5 | 8,	/* mov w8, #SYS_exit */
+			0xd4000001,			/* svc #0 */
+		},
+	};
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0700);
+	bool good = fd >= 0 &&
+		write(fd, &image, sizeof(image)) == sizeof(image) && !fsync(fd);
+
+	/* A file that somebody may write to is not run. */
+	close(fd);
+	return good;
+}
+
+static bool write_script(const char *path, const char *program)
+{
+	char line[64];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0700);
+	int n = snprintf(line, sizeof(line), "#!%s\n", program);
+	bool good = fd >= 0 && write(fd, line, n) == n && !fsync(fd);
+
+	close(fd);
+	return good;
+}
+
+static long exec(struct child *c)
+{
+	const struct exec_run *run = c->arg;
+	int fd;
+
+	if (run->poison) {
+		fd = open(run->dead, O_RDONLY | O_CLOEXEC);
+		c->pa = cache_page(fd, 0);
+		need(c->pa && !poison_phys(c->pa), "poison");
+	}
+	return execl(run->run, run->run, NULL);
+}
+
+static void do_exec(struct __test_metadata *_metadata,
+		    struct _test_data_poison *self, const struct exec *row)
+{
+	struct exec_run run = { .poison = false };
+	struct child *c;
+	int fd;
+
+	if (row->reread) {
+		fd = open_disk_file();
+		if (fd == -ENOENT)
+			SKIP(return, "no /ext2.img");
+		ASSERT_GE(fd, 0);
+		close(fd);
+	}
+	snprintf(run.program, sizeof(run.program), "%s/program", row->dir);
+	snprintf(run.script, sizeof(run.script), "%s/script", row->dir);
+	run.run = row->script ? run.script : run.program;
+	run.dead = row->poison_script ? run.script : run.program;
+	ASSERT_TRUE(write_program(run.program));
+	ASSERT_TRUE(write_script(run.script, run.program));
+	c = run_child(exec, &run);
+	ASSERT_EQ(EXIT_CODE << 8, c->status);
+
+	run.poison = true;
+	c = run_child(exec, &run);
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EFAULT);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
+
+	run.poison = false;
+	c = run_child(exec, &run);
+	if (row->reread) {
+		EXPECT_EQ(EXIT_CODE << 8, c->status);
+	} else {
+		EXPECT_EXITED(c);
+		EXPECT_RET(c, -1, EIO);
+	}
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_ABORTS(1);
+	unlink(run.program);
+	unlink(run.script);
+}
+
+#define EXEC(...) \
+	do_exec(_metadata, self, &(const struct exec) { __VA_ARGS__ })
+
+TEST_F(poison, exec_program)
+{
+	EXEC(.dir = "/tmp");
+}
+
+TEST_F(poison, exec_program_disk)
+{
+	EXEC(.dir = "/mnt", .reread = true);
+}
+
+TEST_F(poison, exec_script)
+{
+	EXEC(.dir = "/tmp", .script = true, .poison_script = true);
+}
+
+TEST_F(poison, exec_script_disk)
+{
+	EXEC(.dir = "/mnt", .script = true, .poison_script = true,
+	     .reread = true);
+}
+
+TEST_F(poison, exec_interpreter)
+{
+	EXEC(.dir = "/tmp", .script = true);
+}
+
+/*
+ * A loop device on a tmpfs file. What is consumed, a kernel thread consumes: the
+ * request fails, nobody gets a signal.
+ */
+
+struct loop {
+	long (*use)(struct child *c);
+	long ret;
+	int err;
+	int most;		/* times that it may be consumed */
+	unsigned int flags;	/* LO_FLAGS_* */
+	off_t from;		/* where it reads */
+	size_t good;		/* bytes at the start of the file that are right */
+};
+
+struct loop_run {
+	const struct loop *row;
+	int file;
+};
+
+/* The device is gone when it is closed. */
+static int open_loop(const struct loop_run *run, int flags)
+{
+	struct loop_config config = {
+		.fd = run->file,
+		.block_size = page_size,
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR | run->row->flags,
+	};
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), fd;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/loop%d",
+		 ioctl(control, LOOP_CTL_GET_FREE));
+	fd = open(path, O_RDWR | O_CLOEXEC | flags);
+	need(fd >= 0 && !ioctl(fd, LOOP_CONFIGURE, &config), path);
+	close(control);
+	return fd;
+}
+
+static char *loop_buffer(void)
+{
+	char *p = mmap(NULL, PAGES * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	need(p != MAP_FAILED, "memory");
+	return p;
+}
+
+/* The poison is in a page of the process's. */
+static long loop_write(struct child *c)
+{
+	int fd = open_loop(c->arg, O_DIRECT);
+	char *p = loop_buffer();
+
+	fill_pages(p, PAGES * page_size);
+	child_poison(c, p + DEAD * page_size);
+	return pwrite(fd, p, PAGES * page_size, 0);
+}
+
+/* It is in the page cache of the device, and written by fsync(). */
+static long loop_write_back(struct child *c)
+{
+	int fd = open_loop(c->arg, 0);
+	char *p = loop_buffer();
+
+	fill_pages(p, PAGES * page_size);
+	need(pwrite(fd, p, PAGES * page_size, 0) == (ssize_t)(PAGES * page_size),
+	     "write");
+	c->pa = cache_page(fd, DEAD * page_size);
+	need(page_flag(c->pa, KPF_DIRTY) && !poison_phys(c->pa), "poison");
+	return fsync(fd);
+}
+
+/* It is in the page cache of the file. */
+static long loop_read(struct child *c)
+{
+	const struct loop_run *run = c->arg;
+	off_t from = run->row->from;
+	int fd = open_loop(run, O_DIRECT), err;
+	char *p = loop_buffer();
+	long ret;
+
+	c->pa = cache_page(run->file, DEAD * page_size);
+	need(c->pa && !poison_phys(c->pa), "poison");
+	ret = pread(fd, p + from, PAGES * page_size - from, from);
+	err = errno;
+	/* Whatever was read is right. */
+	if (ret > 0) {
+		fill_pages(p, from);
+		need(same_pages(p, from + ret), "data");
+	}
+	errno = err;
+	return ret;
+}
+
+static void do_loop(struct __test_metadata *_metadata,
+		    struct _test_data_poison *self, const struct loop *row)
+{
+	struct loop_run run = { .row = row };
+	struct child *c;
+	long aborts;
+
+	if (access("/dev/loop-control", F_OK))
+		SKIP(return, "needs BLK_DEV_LOOP");
+
+	if (row->use == loop_read) {
+		run.file = source_file();
+	} else {
+		run.file = memfd_create("disk", MFD_CLOEXEC);
+		ASSERT_EQ(0, ftruncate(run.file, PAGES * page_size));
+	}
+	ASSERT_GE(run.file, 0);
+	c = run_child(row->use, &run);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, row->ret, row->err);
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_ISOLATED(c->pa, 1);
+	aborts = rig_stat("aborts") - self->aborts;
+	if (rig) {
+		EXPECT_LE(1, aborts);
+		EXPECT_GE(row->most ?: 1, aborts);
+	}
+	EXPECT_TRUE(has_source(run.file, 0, row->good * page_size));
+	close(run.file);
+}
+
+#define LOOP(...) \
+	do_loop(_metadata, self, &(const struct loop) { __VA_ARGS__ })
+
+TEST_F(poison, loop_write)
+{
+	LOOP(.use = loop_write, .ret = -1, .err = EIO, .good = DEAD);
+}
+
+TEST_F(poison, loop_write_direct)
+{
+	LOOP(.use = loop_write, .ret = -1, .err = EIO, .good = DEAD,
+	     .flags = LO_FLAGS_DIRECT_IO);
+}
+
+TEST_F(poison, loop_write_back)
+{
+	LOOP(.use = loop_write_back, .ret = -1, .err = EIO, .good = DEAD);
+}
+
+/*
+ * The driver asks for the rest of what was read in part: that consumes it once
+ * more, if it has not been isolated by then.
+ */
+TEST_F(poison, loop_read)
+{
+	LOOP(.use = loop_read, .ret = -1, .err = EIO, .most = 2, .good = DEAD);
+}
+
+TEST_F(poison, loop_read_direct)
+{
+	LOOP(.use = loop_read, .ret = -1, .err = EIO, .most = 2, .good = DEAD,
+	     .flags = LO_FLAGS_DIRECT_IO);
+}
+
+TEST_F(poison, loop_read_nothing)
+{
+	LOOP(.use = loop_read, .ret = -1, .err = EIO, .from = DEAD * 4096,
+	     .good = DEAD);
 }
 
 /*

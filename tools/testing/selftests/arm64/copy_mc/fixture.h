@@ -16,6 +16,7 @@
 
 FIXTURE(poison) {
 	long corrupted;		/* pages */
+	long aborts;		/* consumptions of poison */
 	long lost;		/* records */
 };
 
@@ -27,6 +28,7 @@ FIXTURE_SETUP(poison)
 		SKIP(return, "%s", why);
 
 	self->corrupted = corrupted_pages();
+	self->aborts = rig_stat("aborts");
 	self->lost = rig_stat("lost");
 	ASSERT_GE(self->corrupted, 0);
 }
@@ -83,6 +85,12 @@ FIXTURE_TEARDOWN_PARENT(poison)
 #define EXPECT_ISOLATED(_pa, _n) do { \
 	EXPECT_TRUE(is_isolated(_pa)); \
 	EXPECT_EQ(self->corrupted + (_n), corrupted_pages()); \
+} while (0)
+
+/* Poison has been consumed @_n times since the test began. */
+#define EXPECT_ABORTS(_n) do { \
+	if (rig) \
+		EXPECT_EQ(self->aborts + (_n), rig_stat("aborts")); \
 } while (0)
 
 #endif /* FIXTURE_H */
