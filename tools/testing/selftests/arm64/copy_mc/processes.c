@@ -10,6 +10,7 @@
 #include <linux/io_uring.h>
 #include <linux/kernel-page-flags.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -636,18 +637,62 @@ TEST_F(poison, vmsplice_read)
 	EXPECT_ISOLATED(c->pa, 1);
 }
 
+/* From there to a file, which copies it. */
+static long vmsplice_write(struct child *c)
+{
+	char *p = map_pair(MAP_PRIVATE);
+	struct iovec iov = { p, 2 * page_size };
+	int fd[2], out = tmp_file();
+	struct stat st;
+	long ret;
+
+	need(p && out >= 0 && !pipe(fd), "pages");
+	need(vmsplice(fd[1], &iov, 1, 0) == 2 * (ssize_t)page_size, "vmsplice");
+	child_poison(c, p + page_size);
+	ret = splice(fd[0], NULL, out, NULL, 2 * page_size, 0);
+	need(!fstat(out, &st) && st.st_size == (ssize_t)page_size &&
+	     file_has(out, 0, page_size), "data");
+	return ret;
+}
+
+TEST_F(poison, vmsplice_write)
+{
+	struct child *c = run_child(vmsplice_write, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_TOLD(c, NULL, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
+}
+
 /*
- * The worker loads for the process, but is not the process: the request fails,
- * nobody gets a signal.
+ * io_uring. A worker loads for the process, but is not the process: the request
+ * fails, nobody gets a signal. A pipe is written to by the process itself if it
+ * does not ask for a worker, a file of tmpfs by a worker.
  */
+
+struct request {
+	unsigned char opcode;	/* IORING_OP_WRITE* */
+	unsigned char flags;
+	bool file;		/* tmpfs, else a pipe */
+	size_t from;		/* where in the pair it begins */
+	long ret;
+	bool told;
+	int aborts;
+};
+
 static long io_uring_write(struct child *c)
 {
+	const struct request *row = c->arg;
 	struct io_uring_params params = {};
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe *cqe;
 	char *p = map_pair(MAP_PRIVATE), *ring;
-	int fd, pipe_fd[2];
+	struct iovec iov = { p, 2 * page_size };
+	int fd, out, pipe_fd[2];
 	unsigned int tail;
+	struct stat st;
 
 	fd = syscall(SYS_io_uring_setup, 1, &params);
 	if (!p || fd < 0 || !(params.features & IORING_FEAT_SINGLE_MMAP) ||
@@ -661,14 +706,18 @@ static long io_uring_write(struct child *c)
 	if (ring == MAP_FAILED || sqe == MAP_FAILED)
 		return -3;
 	cqe = (struct io_uring_cqe *)(ring + params.cq_off.cqes);
+	need(row->opcode != IORING_OP_WRITE_FIXED ||
+	     !syscall(SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, &iov,
+		      1), "registered buffer");
+	out = row->file ? tmp_file() : pipe_fd[1];
 
 	child_poison(c, p + page_size);
 	*sqe = (struct io_uring_sqe) {
-		.opcode = IORING_OP_WRITE,
-		.flags = IOSQE_ASYNC,
-		.fd = pipe_fd[1],
-		.addr = (uintptr_t)p + page_size,
-		.len = page_size,
+		.opcode = row->opcode,
+		.flags = row->flags,
+		.fd = out,
+		.addr = (uintptr_t)p + row->from,
+		.len = 2 * page_size - row->from,
 	};
 	*(unsigned int *)(ring + params.sq_off.array) = 0;
 	tail = *(unsigned int *)(ring + params.sq_off.tail) + 1;
@@ -680,17 +729,58 @@ static long io_uring_write(struct child *c)
 	/* Whatever there is to come for the worker, let it come. */
 	is_isolated(c->pa);
 	usleep(100000);
+
+	if (row->file)
+		need(!fstat(out, &st) && st.st_size == row->ret &&
+		     file_has(out, row->from, row->ret), "data");
 	return cqe->res;
 }
 
-TEST_F(poison, io_uring_write)
+static void do_request(struct __test_metadata *_metadata,
+		       struct _test_data_poison *self, const struct request *row)
 {
-	struct child *c = run_child(io_uring_write, NULL);
+	struct child *c = run_child(io_uring_write, (void *)row);
 
 	EXPECT_EXITED(c);
-	EXPECT_RET(c, -EFAULT, 0);
-	EXPECT_NO_SIGBUS(c);
+	EXPECT_RET(c, row->ret, 0);
+	if (row->told)
+		EXPECT_TOLD(c, NULL, 12);
+	else
+		EXPECT_NO_SIGBUS(c);
 	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(row->aborts ?: 1);
+}
+
+#define REQUEST(...) \
+	do_request(_metadata, self, &(const struct request) { __VA_ARGS__ })
+
+/* copy_from_user() tries again what it could not copy. */
+TEST_F(poison, io_uring_write)
+{
+	REQUEST(.opcode = IORING_OP_WRITE, .flags = IOSQE_ASYNC,
+		.from = page_size, .ret = -EFAULT, .aborts = 2);
+}
+
+TEST_F(poison, io_uring_write_fixed)
+{
+	REQUEST(.opcode = IORING_OP_WRITE_FIXED, .file = true, .ret = page_size);
+}
+
+TEST_F(poison, io_uring_write_fixed_unaligned)
+{
+	REQUEST(.opcode = IORING_OP_WRITE_FIXED, .file = true, .from = 1001,
+		.ret = page_size - 1001);
+}
+
+TEST_F(poison, io_uring_write_fixed_async)
+{
+	REQUEST(.opcode = IORING_OP_WRITE_FIXED, .flags = IOSQE_ASYNC,
+		.file = true, .ret = page_size);
+}
+
+TEST_F(poison, io_uring_write_fixed_pipe)
+{
+	REQUEST(.opcode = IORING_OP_WRITE_FIXED, .ret = page_size, .told = true);
 }
 
 /*
