@@ -1552,6 +1552,9 @@ static void do_loop(struct __test_metadata *_metadata,
 	EXPECT_EXITED(c);
 	EXPECT_RET(c, row->ret, row->err);
 	EXPECT_NO_SIGBUS(c);
+	/* A worker marks the page, waits for its write-back, and counts it. */
+	wait_number("/proc/meminfo", "HardwareCorrupted:",
+		    (self->corrupted + 1) * page_size / 1024);
 	EXPECT_ISOLATED(c->pa, 1);
 	aborts = rig_stat("aborts") - self->aborts;
 	if (rig) {
