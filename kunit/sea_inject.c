@@ -116,6 +116,7 @@ static bool decode_regs(u32 insn, struct sea_access *a)
 {
 	unsigned int scale = insn >> 30;
 	bool unprivileged = false;
+	bool index = false;
 	bool pair = false;
 	bool post = false;
 	bool pre = false;
@@ -136,6 +137,9 @@ static bool decode_regs(u32 insn, struct sea_access *a)
 		post = FIELD_GET(GENMASK(11, 10), insn) == 1;
 		unprivileged = FIELD_GET(GENMASK(11, 10), insn) == 2;
 		pre = FIELD_GET(GENMASK(11, 10), insn) == 3;
+	} else if ((insn & 0x3f200c00) == 0x38200800) {		/* register offset */
+		imm = 0;
+		index = true;
 	} else if ((insn & 0x3f000000) == 0x39000000) {		/* 12 bit offset */
 		imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_12, insn) << scale;
 	} else if ((insn & 0x3fff7c00) == 0x085f7c00) {		/* LDXR, LDAXR */
@@ -158,6 +162,10 @@ static bool decode_regs(u32 insn, struct sea_access *a)
 		.nregs = pair ? 2 : 1,
 		.offset = post ? 0 : imm,
 		.wback = post || pre ? imm : 0,
+		.index = index,
+		.rm = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RM, insn),
+		.extend = FIELD_GET(GENMASK(15, 13), insn),
+		.shift = insn & BIT(12) ? scale : 0,
 	};
 	return true;
 }
@@ -215,6 +223,21 @@ bool sea_decode(u32 insn, struct sea_access *a)
 		return true;
 	}
 	return decode_regs(insn, a) || decode_tags(insn, a);
+}
+
+/* What a register adds to the address; @extend is the instruction's option field */
+static unsigned long index_reg(const struct pt_regs *regs, const struct sea_access *a)
+{
+	u64 val;
+
+	if (!a->index)
+		return 0;
+	val = pt_regs_read_reg(regs, a->rm);
+	if (a->extend == 2)			/* UXTW */
+		val = (u32)val;
+	else if (a->extend == 6)		/* SXTW */
+		val = (s32)val;
+	return val << a->shift;
 }
 
 static u8 *sea_byte(struct sea_inject *si, unsigned long addr)
@@ -353,7 +376,7 @@ static bool load_or_store(struct sea_inject *si, struct pt_regs *regs,
 	if (!sea_decode(insn, &a) || (a.tags && a.kind == SEA_STORE))
 		return false;
 
-	addr = base_reg(regs, a.rn) + a.offset;
+	addr = base_reg(regs, a.rn) + a.offset + index_reg(regs, &a);
 	if (sea_abort(si, regs, esr, addr, a.size))
 		return true;
 

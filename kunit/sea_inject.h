@@ -164,6 +164,10 @@ int sea_inject_page(struct kunit *test, struct sea_inject *si,
  * @nregs: number of registers
  * @offset: of the address, from the base register
  * @wback: what is added to the base register
+ * @index: the next three are valid
+ * @rm: register that is an offset, too
+ * @extend: how it is extended, the instruction's option field
+ * @shift: by how many bits it is then shifted
  */
 struct sea_access {
 	enum { SEA_LOAD, SEA_STORE, SEA_CPY } kind;
@@ -174,6 +178,8 @@ struct sea_access {
 	unsigned int nregs;
 	long offset;
 	long wback;
+	bool index;
+	unsigned int rm, extend, shift;
 };
 
 bool sea_decode(u32 insn, struct sea_access *a);
