@@ -171,10 +171,14 @@ static void iter_write(struct kunit *test)
 {
 	static const size_t at[] = { 0, 1, 100, 4095, 4096, 5000, 2 * SZ_4K };
 	struct source *s = source_init(test, 3 * SZ_4K);
-	struct file *file = shmem_file_setup("copy_iter", 4 * s->size, EMPTY_VMA_FLAGS);
 	u8 *read = kunit_kzalloc(test, s->size, GFP_KERNEL);
 	unsigned int i, offset;
+	struct file *file;
 
+	/* Without it such a file cannot be written to. */
+	if (!IS_ENABLED(CONFIG_TMPFS))
+		kunit_skip(test, "needs TMPFS");
+	file = shmem_file_setup("copy_iter", 4 * s->size, EMPTY_VMA_FLAGS);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_file, file), 0);
 	KUNIT_ASSERT_NOT_NULL(test, read);

@@ -59,7 +59,7 @@ class Machine:
         return os.path.join(home, self.build)
 
 
-SUITES = Machine("kunit", (".kunitconfig",), 1007)
+SUITES = Machine("kunit", (".kunitconfig",), 1181)
 USER = dataclasses.replace(SUITES, build="user", config=(*SUITES.config, f"{SELFTESTS}/config"),
                            objects=1305)
 
