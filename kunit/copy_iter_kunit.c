@@ -156,7 +156,7 @@ static void put_file(void *file)
 }
 
 /* Write all of it to a file in memory, from @offset in the file on; what was written? */
-static ssize_t write_file(struct kunit *test, struct source *s, struct file *file, loff_t offset)
+static ssize_t write_file(struct source *s, struct file *file, loff_t offset)
 {
 	ssize_t ret;
 
@@ -190,7 +190,7 @@ static void iter_write(struct kunit *test)
 
 		offset = i & 1 ? 1000 : 0;
 		source_begin(s, p);
-		ret = write_file(test, s, file, offset);
+		ret = write_file(s, file, offset);
 		KUNIT_EXPECT_EQ_MSG(test, s->si.fixed, 1, "at %zu", p);
 		KUNIT_EXPECT_EQ(test, s->si.died, 0);
 		if (ret == -EFAULT)

@@ -59,50 +59,57 @@ static unsigned long from_user(void *to, const void *from, size_t n)
 	return raw_copy_from_user(to, (__force const void __user *)from, n);
 }
 
+/* An iterator over one piece of kernel memory */
+struct one_kvec {
+	struct kvec kvec;
+	struct iov_iter iter;
+};
+
+static void one_kvec_init(struct one_kvec *k, unsigned int direction, const void *p, size_t n)
+{
+	k->kvec = (struct kvec){ (void *)p, n };
+	iov_iter_kvec(&k->iter, direction, &k->kvec, 1, n);
+}
+
 static unsigned long to_kvec(void *to, const void *from, size_t n)
 {
-	struct kvec kvec = { .iov_base = to, .iov_len = n };
-	struct iov_iter iter;
+	struct one_kvec k;
 
-	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, n);
-	return n - _copy_mc_to_iter(from, n, &iter);
+	one_kvec_init(&k, ITER_DEST, to, n);
+	return n - _copy_mc_to_iter(from, n, &k.iter);
 }
 
 static unsigned long plain_to_kvec(void *to, const void *from, size_t n)
 {
-	struct kvec kvec = { .iov_base = to, .iov_len = n };
-	struct iov_iter iter;
+	struct one_kvec k;
 
-	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, n);
-	return n - copy_to_iter(from, n, &iter);
+	one_kvec_init(&k, ITER_DEST, to, n);
+	return n - copy_to_iter(from, n, &k.iter);
 }
 
 static unsigned long from_kvec(void *to, const void *from, size_t n)
 {
-	struct kvec kvec = { .iov_base = (void *)from, .iov_len = n };
-	struct iov_iter iter;
+	struct one_kvec k;
 
-	iov_iter_kvec(&iter, ITER_SOURCE, &kvec, 1, n);
-	return n - copy_from_iter(to, n, &iter);
+	one_kvec_init(&k, ITER_SOURCE, from, n);
+	return n - copy_from_iter(to, n, &k.iter);
 }
 
 static unsigned long from_kvec_nocache(void *to, const void *from, size_t n)
 {
-	struct kvec kvec = { .iov_base = (void *)from, .iov_len = n };
-	struct iov_iter iter;
+	struct one_kvec k;
 
-	iov_iter_kvec(&iter, ITER_SOURCE, &kvec, 1, n);
-	return n - copy_from_iter_nocache(to, n, &iter);
+	one_kvec_init(&k, ITER_SOURCE, from, n);
+	return n - copy_from_iter_nocache(to, n, &k.iter);
 }
 
 #ifdef CONFIG_ARCH_HAS_UACCESS_FLUSHCACHE
 static unsigned long from_kvec_flushcache(void *to, const void *from, size_t n)
 {
-	struct kvec kvec = { .iov_base = (void *)from, .iov_len = n };
-	struct iov_iter iter;
+	struct one_kvec k;
 
-	iov_iter_kvec(&iter, ITER_SOURCE, &kvec, 1, n);
-	return n - _copy_from_iter_flushcache(to, n, &iter);
+	one_kvec_init(&k, ITER_SOURCE, from, n);
+	return n - _copy_from_iter_flushcache(to, n, &k.iter);
 }
 #endif
 
@@ -145,20 +152,18 @@ static unsigned long from_folioq(void *to, const void *from, size_t n)
 
 static unsigned long page_to_kvec(void *to, const void *from, size_t n)
 {
-	struct kvec kvec = { .iov_base = to, .iov_len = n };
-	struct iov_iter iter;
+	struct one_kvec k;
 
-	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, n);
-	return n - copy_page_to_iter(virt_to_page(from), offset_in_page(from), n, &iter);
+	one_kvec_init(&k, ITER_DEST, to, n);
+	return n - copy_page_to_iter(virt_to_page(from), offset_in_page(from), n, &k.iter);
 }
 
 static unsigned long page_to_kvec_nofault(void *to, const void *from, size_t n)
 {
-	struct kvec kvec = { .iov_base = to, .iov_len = n };
-	struct iov_iter iter;
+	struct one_kvec k;
 
-	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, n);
-	return n - copy_page_to_iter_nofault(virt_to_page(from), offset_in_page(from), n, &iter);
+	one_kvec_init(&k, ITER_DEST, to, n);
+	return n - copy_page_to_iter_nofault(virt_to_page(from), offset_in_page(from), n, &k.iter);
 }
 
 static unsigned long to_ubuf(void *to, const void *from, size_t n)
