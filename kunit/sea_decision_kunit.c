@@ -318,11 +318,50 @@ static void decision_mmap_lock(struct kunit *test)
 	}
 }
 
+/* The same for the instructions that the routines load with */
+static void decision_mmap_lock_copies(struct kunit *test)
+{
+	static const struct {
+		const char *name;
+		unsigned long (*copy)(void *to, const void *from, unsigned long n);
+	} copies[] = {
+		{ "memcpy_mc", memcpy_mc },
+		{ "copy_mc_page", (void *)copy_mc_page },
+	};
+	void *to = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, to);
+	KUNIT_ASSERT_NE(test, kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ,
+					    MAP_ANONYMOUS | MAP_PRIVATE, 0), 0);
+
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		struct sea_inject si = {
+			.fsc = ESR_ELx_FSC_FAULT + 3,
+			.claim = -ENOENT,
+			.far = PAGE_SIZE,
+		};
+
+		KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &si, PAGE_SIZE), 0);
+		si.poison[0].len = PAGE_SIZE;
+
+		mmap_write_lock(current->mm);
+		sea_inject_arm(&si);
+		copies[i].copy(to, (void *)si.trap, PAGE_SIZE);
+		sea_inject_disarm(&si);
+		mmap_write_unlock(current->mm);
+
+		KUNIT_EXPECT_GT_MSG(test, si.died, 0, "%s", copies[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, si.fixed, 0, "%s", copies[i].name);
+	}
+}
+
 static struct kunit_case decision_cases[] = {
 	KUNIT_CASE_PARAM(decision_outcome, decision_gen_params),
 	KUNIT_CASE_PARAM(decision_code, entry_gen_params),
 	KUNIT_CASE_PARAM(decision_user_access, entry_gen_params),
 	KUNIT_CASE(decision_mmap_lock),
+	KUNIT_CASE(decision_mmap_lock_copies),
 	{}
 };
 
