@@ -13,8 +13,10 @@ Call = collections.namedtuple("Call", "routine size source to")     # the offset
 USER = ("copy_to_user", "copy_from_user")
 MORE_PER_PAGE = 4
 RATIO, RATIO_FROM = 1.05, 256
+SYSCALL_RATIO = 1.005
 
 _COUNT = re.compile(r"bench: (\S+) (\d+) (\d+) (\d+) (\d+)$")
+_COST = re.compile(r"cost: (\S+) (\d+)$")
 _ABORTS = re.compile(r"bench-aborts: (\d+) in (\d+) ns$")
 
 
@@ -41,6 +43,15 @@ def parse_aborts(lines):
             if int(m[2]):
                 return int(m[1]) / int(m[2]) * 1e9
     raise Fail("the log has no number of aborts")
+
+
+def parse_costs(lines):
+    """{what: instructions} of the log of the program cost."""
+    found = {m[1]: int(m[2]) for m in (_COST.search(line.rstrip()) for line in lines) if m}
+    if not found:
+        said = next((l for l in lines if "does not tell one" in l), "it counted nothing")
+        raise Fail(f"the program cost: {said.strip()}")
+    return found
 
 
 def describe(call):
@@ -113,6 +124,21 @@ def count_targets(counts):
     found.append(Target(f"copy_mc_to_kernel of {RATIO_FROM} bytes and more at most {RATIO} times "
                         "memcpy", not over, number))
     return found
+
+
+def cost_targets(base, ours):
+    if base.keys() != ours.keys():
+        raise Fail(f"{min(base.keys() ^ ours.keys())}: counted on one kernel only")
+    worst = max(ours, key=lambda n: ours[n] / base[n])
+    ratio = ours[worst] / base[worst]
+    return [Target(f"faults and system calls at most {SYSCALL_RATIO} times the base kernel's",
+                   ratio <= SYSCALL_RATIO, f"at most {ratio:.4f}, {worst}")]
+
+
+def cost_table(base, ours):
+    return [f"{'':26} {'base':>8} {'patched':>8}",
+            *(f"{name:26} {n:8} {ours[name]:8} ({ours[name] / n:.4f})"
+              for name, n in base.items())]
 
 
 def table(counts, differs):

@@ -36,12 +36,20 @@ def build_base(prepared, config, jobs):
 
     Symbols that the base does not know fall away.
     """
-    top, build = base_source(prepared), os.path.join(prepared.home, NAME)
+    with open(config, encoding="utf-8") as f:
+        return build_config(prepared, NAME, base_source(prepared), f.read(), jobs,
+                            (("ARM64_SEA_RIG", True), ("ARCH_HAS_COPY_MC", False)))
+
+
+def build_config(prepared, name, top, wanted, jobs, symbols):
+    """Builds the files in top with this configuration; the directory, <build dir>/<kernel>/NAME.
+
+    symbols: whether each of these has to come out as on.
+    """
+    build = os.path.join(prepared.home, name)
     tree.check_space(prepared.home, 2 << 30)
     os.makedirs(build, exist_ok=True)
-    with open(config, encoding="utf-8") as f:
-        wanted = f.read()
-    stamp, there = os.path.join(prepared.home, f"{NAME}.config"), os.path.join(build, ".config")
+    stamp, there = os.path.join(prepared.home, f"{name}.config"), os.path.join(build, ".config")
     if not os.path.exists(there) or _read(stamp) != wanted:
         for path in (there, stamp):
             with open(path, "w", encoding="utf-8") as f:
@@ -50,13 +58,13 @@ def build_base(prepared, config, jobs):
             f"-j{jobs}"]
     kunit.build_with_progress(
         ["sh", "-c", '"$@" olddefconfig && exec "$@" Image.gz', "make", *make], top, build,
-        os.path.join(prepared.home, f"{NAME}.build.log"),
-        os.path.join(prepared.home, f"{NAME}.objects"), kunit.USER.objects)
+        os.path.join(prepared.home, f"{name}.build.log"),
+        os.path.join(prepared.home, f"{name}.objects"), kunit.USER.objects)
     text = _read(there)
-    for symbol, on in (("ARM64_SEA_RIG", True), ("ARCH_HAS_COPY_MC", False)):
+    for symbol, on in symbols:
         if (f"\nCONFIG_{symbol}=y\n" in text) != on:
-            raise Fail(f"{there}: CONFIG_{symbol} is {'off' if on else 'on'} in the base kernel; "
-                       "there is nothing to compare")
+            raise Fail(f"{there}: CONFIG_{symbol} is {'off' if on else 'on'}; there is nothing to "
+                       "compare")
     return build
 
 

@@ -31,6 +31,9 @@ ABORTS = 10000
 # The kernel gives no more words to init: CONFIG_INIT_ENV_ARG_LIMIT, less its name.
 MAX_WORDS = 31
 
+# Beside the tests in the initramfs
+TOOLS = ("init", "cost")
+
 # Kernel messages have time stamps, see judge.unsplit(); and as an oops is the end of a
 # good run, it is the end of the boot.
 ARGUMENTS = "printk.time=1 oops=panic kunit.enable=0"
@@ -98,14 +101,14 @@ class Programs:
             lines = _read(log).splitlines()
             first = next((l for l in lines if re.search(r"error:|\*\*\*", l)), "no output")
             raise Fail(f"the selftests do not build: {first.strip()} (see {log})")
-        for name in (*self.names, "init"):
+        for name in (*self.names, *TOOLS):
             if not os.path.exists(os.path.join(self.out, name)):
                 raise Fail(f"{self.source}: make leaves no {name} in {self.out}")
         ui.note(f"{len(self.names)} programs in {self.out}")
 
     def files(self):
         """{where it goes: file}"""
-        return {f"/{name}": os.path.join(self.out, name) for name in ("init", *self.names)}
+        return {f"/{name}": os.path.join(self.out, name) for name in (*TOOLS, *self.names)}
 
 
 def _read(path):

@@ -56,6 +56,30 @@ class Parse(unittest.TestCase):
             bench.same_counts(first, less)
 
 
+class Costs(unittest.TestCase):
+    LOG = ["[    1.0] Run /init", "cost: fault 1000", "cost: fork 20000\n", "copy_mc: exit 0"]
+
+    def test_parse(self):
+        self.assertEqual(bench.parse_costs(self.LOG), {"fault": 1000, "fork": 20000})
+        with self.assertRaisesRegex(Fail, "counted nothing"):
+            bench.parse_costs(self.LOG[:1])
+        with self.assertRaisesRegex(Fail, "does not tell one .*: 62500000 Hz"):
+            bench.parse_costs(["the timer does not tell one instruction from the next: 62500000 Hz"])
+
+    def test_target(self):
+        base = {"fault": 1000, "fork": 20000}
+        self.assertTrue(bench.cost_targets(base, {"fault": 1005, "fork": 20000})[0].met)
+        missed, = bench.cost_targets(base, {"fault": 1006, "fork": 20000})
+        self.assertFalse(missed.met)
+        self.assertEqual(missed.number, "at most 1.0060, fault")
+        with self.assertRaisesRegex(Fail, "fork: counted on one kernel only"):
+            bench.cost_targets(base, {"fault": 1000})
+
+    def test_table(self):
+        self.assertEqual(bench.cost_table({"fault": 1000}, {"fault": 1010})[1].split(),
+                         ["fault", "1000", "1010", "(1.0100)"])
+
+
 class Targets(unittest.TestCase):
     def met(self, **more):
         return [(t.met, t.number) for t in bench.count_targets(bench.parse(log(**more)))]

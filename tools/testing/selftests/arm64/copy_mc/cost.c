@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What everyday system calls and page faults cost, as lines for tools/bench, which
+ * runs this on the kernel with the implementation and on the one without.
+ *
+ *   cost: NAME INSTRUCTIONS
+ *
+ * Under QEMU's -icount, shift 0, an instruction is a nanosecond, and the generic
+ * timer counts them. The least of many tries is one that no interrupt came into.
+ */
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../kselftest.h"
+
+#define TRIES	400
+#define PAGE	4096
+
+static char buf[PAGE];
+static char *anon, *private;
+static int file, pipes[2];
+
+static uint64_t now(void)
+{
+	uint64_t t;
+
+	asm volatile("isb; mrs %0, cntvct_el0; isb" : "=r" (t) :: "memory");
+	return t;
+}
+
+static bool nothing(void)
+{
+	return true;
+}
+
+static void drop_anon(void)
+{
+	madvise(anon, PAGE, MADV_DONTNEED);
+}
+
+static void drop_private(void)
+{
+	madvise(private, PAGE, MADV_DONTNEED);
+	*(volatile char *)private;
+}
+
+static void rewind_file(void)
+{
+	lseek(file, 0, SEEK_SET);
+}
+
+static void fill_pipe(void)
+{
+	if (write(pipes[1], buf, PAGE) != PAGE)
+		perror("pipe");
+}
+
+static void drain_pipe(void)
+{
+	if (read(pipes[0], buf, PAGE) != PAGE)
+		perror("pipe");
+}
+
+static bool user_fault(void)
+{
+	*(volatile char *)anon = 1;
+	return true;
+}
+
+/* The page comes with the store. */
+static bool copy_to_user_fault(void)
+{
+	return !clock_gettime(CLOCK_PROCESS_CPUTIME_ID, (struct timespec *)anon);
+}
+
+/* The page is the zero page. */
+static bool copy_from_user_fault(void)
+{
+	return !nanosleep((struct timespec *)anon, NULL);
+}
+
+static bool get_user_fault(void)
+{
+	return !ioctl(file, FIONBIO, anon);
+}
+
+static bool cow_fault(void)
+{
+	*(volatile char *)private = 1;
+	return true;
+}
+
+static bool read_file_page(void)
+{
+	return read(file, buf, PAGE) == PAGE;
+}
+
+static bool write_file_page(void)
+{
+	return write(file, buf, PAGE) == PAGE;
+}
+
+static bool read_pipe(void)
+{
+	return read(pipes[0], buf, PAGE) == PAGE;
+}
+
+static bool write_pipe(void)
+{
+	return write(pipes[1], buf, PAGE) == PAGE;
+}
+
+static bool fork_and_wait(void)
+{
+	int pid = fork();
+
+	if (!pid)
+		_exit(0);
+	return pid > 0 && waitpid(pid, NULL, 0) == pid;
+}
+
+static const struct cost {
+	const char *name;
+	void (*before)(void);
+	bool (*op)(void);
+	void (*after)(void);
+} costs[] = {
+	{ "fault",			drop_anon,	user_fault,		NULL },
+	{ "fault-in-copy_to_user",	drop_anon,	copy_to_user_fault,	NULL },
+	{ "fault-in-copy_from_user",	drop_anon,	copy_from_user_fault,	NULL },
+	{ "fault-in-get_user",		drop_anon,	get_user_fault,		NULL },
+	{ "fault-copy-on-write",	drop_private,	cow_fault,		NULL },
+	{ "read-file-4096",		rewind_file,	read_file_page,		NULL },
+	{ "write-file-4096",		rewind_file,	write_file_page,	NULL },
+	{ "read-pipe-4096",		fill_pipe,	read_pipe,		NULL },
+	{ "write-pipe-4096",		NULL,		write_pipe,		drain_pipe },
+	{ "fork-exit-wait",		NULL,		fork_and_wait,		NULL },
+};
+
+/* The instructions of one call; 0 if it fails */
+static uint64_t least(const struct cost *c)
+{
+	uint64_t start, took, found = UINT64_MAX;
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		if (c->before)
+			c->before();
+		start = now();
+		if (!c->op())
+			return 0;
+		took = now() - start;
+		if (c->after)
+			c->after();
+		if (took < found)
+			found = took;
+	}
+	return found;
+}
+
+int main(void)
+{
+	static const struct cost none = { .op = nothing };
+	uint64_t idle, took, frequency;
+	int i;
+
+	asm("mrs %0, cntfrq_el0" : "=r" (frequency));
+	if (frequency != 1000000000) {
+		printf("the timer does not tell one instruction from the next: %llu Hz\n",
+		       (unsigned long long)frequency);
+		return 1;
+	}
+
+	file = open("/tmp/file", O_RDWR | O_CREAT, 0600);
+	anon = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (file < 0 || write(file, buf, PAGE) != PAGE || pipe(pipes) ||
+	    anon == MAP_FAILED) {
+		perror("cost");
+		return 1;
+	}
+	private = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	if (private == MAP_FAILED) {
+		perror("cost");
+		return 1;
+	}
+
+	idle = least(&none);
+	for (i = 0; i < (int)ARRAY_SIZE(costs); i++) {
+		took = least(&costs[i]);
+		if (!took) {
+			perror(costs[i].name);
+			return 1;
+		}
+		printf("cost: %s %llu\n", costs[i].name,
+		       (unsigned long long)(took - idle));
+	}
+	return 0;
+}
