@@ -53,9 +53,9 @@ alternative_else_nop_endif
 #include "memcpy.S"
 
 	/*
-	 * Of memcpy()'s registers these are as they were: dstin, dstend and, as
-	 * an abort restores the base register of a load, srcend. x6 is the
-	 * fault address.
+	 * Three registers are what they were from the start: dstin, dstend, and
+	 * srcend, as an abort leaves the base register of a load alone. x6 is
+	 * the fault address, or 0.
 	 */
 .Lpoison:
 	mov	dst, dstin
@@ -70,7 +70,7 @@ alternative_else_nop_endif
 	b.ls	.Lleft
 	add	x7, src, x7
 
-	/* That is aligned: bytes up to eight bytes of the source, and then these */
+	/* x7 is aligned: single bytes until src is, too, then eight at a time */
 .Lbytes:
 	tst	src, #7
 	b.eq	.Lwords
