@@ -256,7 +256,8 @@ const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
 			return "more bytes left than there were";
 		if (left < bad)
 			return "poison said to be copied";
-		if (left > bad + (bad ? MAX_OVER : 0))
+		/* Whoever is not told where it is has nothing to go by. */
+		if (left > bad + (bad ? MAX_OVER : 0) && !c->si.fnv && !c->si.far)
 			return "too many bytes said to be left";
 		good = n - left;
 	}

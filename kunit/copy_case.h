@@ -15,11 +15,17 @@ struct kunit;
 /* Bytes on either side of the destination that must not change */
 #define REDZONE		64
 
+/* What memcpy_mc.S takes for poisoned around the fault address */
+#define POISON_LINE	64
+
 /* The longest copy, and what there is of memory for it */
 #define MAX_LEN		(2 * PAGE_SIZE)
 #define AREA		(MAX_LEN + 2 * PAGE_SIZE)
 
-/* memcpy_mc.S and copy_template.S: loads run up to 48 bytes ahead of stores. */
+/*
+ * memcpy_mc.S goes by lines of 64 bytes; in copy_template.S loads run up to 48 bytes
+ * ahead of stores.
+ */
 #define MAX_OVER	63
 
 /**
@@ -94,8 +100,9 @@ void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
 	       const char *why);
 
 bool has_mops(void);
-size_t copy_model_left(const struct copy_routine *r, size_t n, size_t align,
-		       size_t p);
+bool copy_goes_by_address(const struct copy_routine *r);
+size_t copy_model_left(const struct copy *c, size_t p);
+size_t copy_model_again(const struct copy *c, size_t p);
 
 static inline u8 *copy_to(const struct copy *c)
 {

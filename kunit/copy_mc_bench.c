@@ -54,11 +54,14 @@ static const struct routine routines[] = {
 	{ "copy_from_user", COPY(__arch_copy_from_user), .from_user = true },
 };
 
-static const size_t sizes[] = { 1, 8, 16, 64, 256, 1024, 4096 };
+static const size_t sizes[] = {
+	1, 3, 4, 8, 15, 16, 31, 32, 33, 63, 64, 65, 96, 97, 128, 129, 200, 256, 300, 511, 1024,
+	1500, 4096,
+};
 
 static const struct {
 	size_t from, to;
-} aligns[] = { { 0, 0 }, { 1, 0 }, { 0, 1 }, { 3, 1 } };
+} aligns[] = { { 0, 0 }, { 1, 0 }, { 0, 1 }, { 3, 1 }, { 8, 8 }, { 0, 15 }, { 15, 0 } };
 
 static bool can_count(void)
 {

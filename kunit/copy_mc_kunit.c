@@ -12,10 +12,12 @@
 #include <linux/folio_queue.h>
 #include <linux/highmem.h>
 #include <linux/kallsyms.h>
+#include <linux/kasan.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/sizes.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <linux/xarray.h>
@@ -318,19 +320,24 @@ static const char *poisoned_wrong(struct copy *c, unsigned long left, size_t p)
 	if (!why && c->si.claims != c->si.fixed)
 		why = "not claimed once an abort";
 	if (!why && !c->r->error &&
-	    left != copy_model_left(c->r, c->len, c->offset % 16, p))
+	    left != copy_model_left(c, p))
 		why = "not what the model says";
 	return why;
 }
 
-static bool poisoned_copy(struct kunit *test, struct copy *c, size_t p)
+static bool poisoned_copy_of(struct kunit *test, struct copy *c, const u8 *source, size_t p)
 {
-	unsigned long left = copy_run(test, c, (u8 *)c->si.trap);
+	unsigned long left = copy_run(test, c, source);
 	const char *why = poisoned_wrong(c, left, p);
 
 	if (why)
 		copy_fail(test, c, left, why);
 	return !why;
+}
+
+static bool poisoned_copy(struct kunit *test, struct copy *c, size_t p)
+{
+	return poisoned_copy_of(test, c, (u8 *)c->si.trap, p);
 }
 
 /*
@@ -454,6 +461,138 @@ static void copy_poison_ranges(struct kunit *test)
 	}
 }
 
+/* A fault address that is no help costs bytes that could have been copied. */
+static bool fault_addresses(struct kunit *test, struct copy *c, size_t p)
+{
+	unsigned long source = c->si.trap + c->offset;
+	unsigned long poison = source + p;
+	const struct {
+		unsigned long far;
+		bool fnv;
+	} said[] = {
+		{ poison, true },		/* not valid */
+		{ source, true },
+		{ round_down(poison, POISON_LINE) },
+		{ poison | (POISON_LINE - 1) },
+		{ source },
+		{ source - 1 },			/* outside the source */
+		{ source + c->len },
+		{ source - SZ_1G },
+		{ poison & GENMASK(47, 0) },	/* user memory */
+	};
+
+	c->si.poison[0] = (struct sea_poison){ c->offset + p, 1 };
+	for (int i = 0; i < ARRAY_SIZE(said); i++) {
+		c->si.far = said[i].far;
+		c->si.fnv = said[i].fnv;
+		if (!poisoned_copy(test, c, p)) {
+			kunit_err(test, "fault address %d\n", i);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void copy_fault_address(struct kunit *test)
+{
+	static const size_t lens[] = { 3, 100, 200 };
+	struct copy *c = copy_init(test);
+	unsigned int i;
+	size_t p;
+
+	copy_init_trap(test, c);
+	for (i = 0; i < ARRAY_SIZE(lens) * POISON_LINE; i++) {
+		c->len = lens[i / POISON_LINE];
+		c->offset = POISON_LINE + i % POISON_LINE;
+		for (p = 0; p < c->len; p += 9)
+			if (!fault_addresses(test, c, p))
+				return;
+	}
+}
+
+/*
+ * Copies of up to 128 bytes load their end before their middle: the first byte that is
+ * loaded after the end, and the first one of that
+ */
+static const struct ends {
+	size_t len, middle, end;
+} ends[] = {
+	{ 3, 1, 2 }, { 65, 32, 33 }, { 100, 32, 68 }, { 128, 32, 96 },
+};
+
+/* The end is poisoned, and so is @p in the middle, which is found if it is copied anew. */
+static const char *again_wrong(struct copy *c, unsigned long left, size_t p, size_t end)
+{
+	bool again = c->offset + p < round_down(c->offset + end, POISON_LINE);
+	const char *why = copy_wrong(c, left, c->len - p);
+
+	if (!why && (c->si.fixed != 1 + again || c->si.died || c->si.retried ||
+		     c->si.claims != c->si.fixed))
+		why = "not met as often as there is poison";
+	if (!why && left != (again ? copy_model_again(c, p) : copy_model_left(c, end)))
+		why = "not what the model says";
+	return why;
+}
+
+static void copy_poison_before(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+	unsigned int i;
+	size_t p;
+
+	copy_init_trap(test, c);
+	for (i = 0; i < ARRAY_SIZE(ends) * POISON_LINE; i++) {
+		const struct ends *e = &ends[i / POISON_LINE];
+
+		c->len = e->len;
+		c->offset = POISON_LINE + i % POISON_LINE;
+		c->si.poison[1] = (struct sea_poison){ c->offset + e->end, 32 };
+		for (p = e->middle; p < e->end; p++) {
+			unsigned long left;
+			const char *why;
+
+			c->si.poison[0] = (struct sea_poison){ c->offset + p, 1 };
+			left = copy_run(test, c, (u8 *)c->si.trap);
+			if (copy_goes_by_address(c->r))
+				why = again_wrong(c, left, p, e->end);
+			else
+				why = poisoned_wrong(c, left, p);
+			if (why) {
+				copy_fail(test, c, left, why);
+				return;
+			}
+		}
+	}
+}
+
+static unsigned long tagged(unsigned long addr, u8 tag)
+{
+	return (addr & GENMASK(55, 0)) | (unsigned long)tag << 56;
+}
+
+/* A source whose address has a tag, and a fault address that has the same one, or another */
+static void copy_tagged(struct kunit *test)
+{
+	static const u8 tags[] = { 0xff, 0xf0, 0x3f, 0x00 };
+	struct copy *c = copy_init(test);
+	unsigned int i;
+	size_t p;
+
+	copy_init_trap(test, c);
+	c->len = 300;
+	c->offset = 5;
+	for (i = 0; i < ARRAY_SIZE(tags) * ARRAY_SIZE(tags); i++) {
+		u8 *source = (u8 *)tagged(c->si.trap, tags[i % ARRAY_SIZE(tags)]);
+
+		for (p = 0; p < c->len; p += 7) {
+			c->si.poison[0] = (struct sea_poison){ c->offset + p, 1 };
+			c->si.far = tagged(c->si.trap + c->offset + p, tags[i / ARRAY_SIZE(tags)]);
+			if (!poisoned_copy_of(test, c, source, p))
+				return;
+		}
+	}
+}
+
 /*
  * Lengths of the sweep above the 300 that are all taken: around the loop, and
  * beyond a page
@@ -484,6 +623,15 @@ static size_t sweep_next(const struct copy *c, size_t p)
 }
 
 /*
+ * The rest of the memory; or of one line, as a copy that loads its end before its middle
+ * would come to the former by another line, and then to @edge.
+ */
+static size_t sweep_poison(const struct copy *c, size_t edge)
+{
+	return copy_goes_by_address(c->r) ? POISON_LINE - edge % POISON_LINE : AREA - edge;
+}
+
+/*
  * Every length, every alignment, every byte as the first poisoned one. Only what is
  * poisoned traps, so that a million aborts take less than a minute.
  */
@@ -504,7 +652,7 @@ static void copy_sweep(struct kunit *test)
 				edge = c->si.mapped + (align + p) % 16;
 				c->offset = edge - p;
 				c->to_align = (c->to_align + 1) % 16;
-				c->si.poison[0] = (struct sea_poison){ edge, AREA - edge };
+				c->si.poison[0] = (struct sea_poison){ edge, sweep_poison(c, edge) };
 				if (!poisoned_copy(test, c, p))
 					return;
 				aborts++;
@@ -543,6 +691,7 @@ static void copy_sweep_success(struct kunit *test)
 struct approach {
 	enum { SOURCE, DESTINATION, UNMAPPED } traps;
 	bool everywhere;	/* every access aborts, not just the instruction */
+	bool last;		/* and only from the last one on */
 	struct copy *c;
 };
 
@@ -583,8 +732,7 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 		if (left != bad)
 			return "single byte not copied";
 	}
-	if (a->traps == SOURCE && !c->r->error && p &&
-	    left != copy_model_left(c->r, c->len, c->offset % 16, p))
+	if (a->traps == SOURCE && !c->r->error && p && left != copy_model_left(c, p))
 		return "not what the model says";
 	return copy_wrong(c, left, bad);
 }
@@ -621,9 +769,13 @@ static bool each_abort(struct kunit *test, const struct approach *a, struct insn
 	c->si.counts = insns->counts;
 	c->si.nr_counts = insns->n;
 	c->si.pc = 0;
-	c->si.nth = 1;
+	c->si.nth = a->last ? UINT_MAX : 1;
 	approach_run(test, a);
 	c->si.nr_counts = 0;
+	if (a->last) {
+		c->si.nth = c->si.accesses;
+		approach_run(test, a);
+	}
 	if (a->everywhere) {
 		unsigned long pc = c->si.before.pc;
 
@@ -691,7 +843,7 @@ static void copy_each_entry(struct kunit *test)
 {
 	const struct copy_routine *r = test->param_value;
 	struct approach approaches[] = {
-		{ SOURCE }, { SOURCE, true },
+		{ SOURCE }, { SOURCE, true }, { SOURCE, true, true },
 		{ DESTINATION }, { DESTINATION, true }, { UNMAPPED },
 	};
 	struct insns insns = { .start = (unsigned long)r->code };
@@ -706,10 +858,16 @@ static void copy_each_entry(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, insns.counts);
 	KUNIT_ASSERT_NOT_NULL(test, insns.aborts);
 
-	for (i = 0; i < (r->to_user ? ARRAY_SIZE(approaches) : 2); i++) {
+	for (i = 0; i < ARRAY_SIZE(approaches); i++) {
 		struct approach *a = &approaches[i];
-		struct copy *c = copy_init(test);
+		struct copy *c;
 
+		/* What was good is loaded again, and found to be so no more. */
+		if (a->last && !copy_goes_by_address(r))
+			continue;
+		if (a->traps != SOURCE && !r->to_user)
+			break;
+		c = copy_init(test);
 		a->c = c;
 		c->si.code = insns.start;
 		if (a->traps == DESTINATION)
@@ -909,6 +1067,7 @@ struct both {
 	u8 *bytes;			/* where that went to, and what else there was */
 	const char *(*wrong)(struct copy *c, unsigned long left, size_t p);
 	bool few;			/* alignments and loads */
+	u8 tag;				/* of the address of the source, 0 for none */
 };
 
 static struct both *both_init(struct kunit *test, bool to_trap)
@@ -946,6 +1105,7 @@ static const char *both_wrong(struct kunit *test, struct both *b, bool genuine,
 static bool both_from(struct kunit *test, struct both *b, size_t p)
 {
 	struct copy *c = b->c;
+	unsigned long source = b->tag ? tagged(c->si.trap, b->tag) : c->si.trap;
 	unsigned int genuine;
 
 	c->offset = c->si.mapped - p;
@@ -954,7 +1114,7 @@ static bool both_from(struct kunit *test, struct both *b, size_t p)
 		const char *why;
 
 		sea_edge_switch(test, &c->edge, genuine);
-		left = copy_run(test, c, (u8 *)c->si.trap);
+		left = copy_run(test, c, (u8 *)source);
 		why = b->wrong(c, left, p);
 		if (!why)
 			why = both_wrong(test, b, genuine, left, copy_seen(c),
@@ -1010,6 +1170,20 @@ static void both_copies(struct kunit *test, struct both *b)
 static void both_poisoned(struct kunit *test)
 {
 	both_copies(test, both_init(test, false));
+}
+
+/* The tag of the source's address is in the fault address, too. */
+static void both_tagged(struct kunit *test)
+{
+	struct both *b;
+
+	if (!kasan_hw_tags_enabled())
+		kunit_skip(test, "needs KASAN_TAGS");
+	b = both_init(test, false);
+	b->few = true;
+	b->tag = 0xf3;
+	both_copies(test, b);
+	KUNIT_EXPECT_EQ(test, b->c->si.fault >> 56, b->tag);
 }
 
 static void both_poisoned_irqs_off(struct kunit *test)
@@ -1118,6 +1292,9 @@ static struct kunit_case in_kernel_cases[] = {
 	KUNIT_CASE_PARAM(copy_kernel_fault, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_poison_ranges, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_poison_before, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_fault_address, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(copy_tagged, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_two_tasks, in_kernel_gen_params),
 	KUNIT_CASE_PARAM_ATTR(copy_sweep, in_kernel_gen_params, SLOW),
 	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, in_kernel_gen_params, SLOW),
@@ -1204,6 +1381,7 @@ static struct kunit_case genuine_cases[] = {
 	KUNIT_CASE_PARAM(both_poisoned, to_users_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, from_users_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, get_users_gen_params),
+	KUNIT_CASE_PARAM(both_tagged, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned_irqs_off, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned_irqs_off, of_pages_gen_params),
 	KUNIT_CASE_PARAM(both_unclaimed, in_kernel_gen_params),

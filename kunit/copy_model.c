@@ -8,6 +8,8 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
+#include <asm/copy_mc.h>
+
 #include "copy_case.h"
 
 /**
@@ -39,31 +41,76 @@ static size_t piece(size_t len, size_t p, bool ascending)
 }
 
 /**
- * copy_model_left() - the exact number of bytes not copied
+ * copy_goes_by_address() - does what a routine returns depend on the fault address?
  * @r: the routine
- * @n: length of the copy in bytes
- * @align: of the source, modulo 16
- * @p: offset of the first poisoned byte in the source, less than @n
+ *
+ * May be called in any context.
+ *
+ * Return: true if it does on this CPU.
+ */
+bool copy_goes_by_address(const struct copy_routine *r)
+{
+	return r->code == memcpy_mc && !has_mops();
+}
+
+/* How much of @c is before the line of the fault address? */
+static size_t before_line(const struct copy *c, size_t p)
+{
+	unsigned long source = c->si.trap + c->offset;
+	unsigned long far = c->si.far ? __untagged_addr(c->si.far) : source + p;
+
+	if (c->si.fnv || far - source >= c->len)
+		return 0;
+	return max(round_down(far, POISON_LINE), source) - source;
+}
+
+/**
+ * copy_model_again() - bytes not copied if there is poison before the first line found
+ * @c: the copy
+ * @p: offset of that poison in the source, in bytes
+ *
+ * What is before the line is loaded once more, in single bytes up to eight bytes of the
+ * source, and these then.
+ *
+ * May be called in any context.
+ *
+ * Return: the number, from 1 to the length of @c.
+ */
+size_t copy_model_again(const struct copy *c, size_t p)
+{
+	size_t words = -c->offset % 8;
+
+	return c->len - (p < words ? p : words + round_down(p - words, 8));
+}
+
+/**
+ * copy_model_left() - the exact number of bytes not copied
+ * @c: the copy
+ * @p: offset of the first poisoned byte in the source, less than the length
  *
  * All before the load that holds @p is loaded, and of that all is stored but what
  * the routine keeps in registers at this point: up to a 16 byte boundary nothing,
  * in 64 bytes the third sixteen bytes follow the second, and in more than
  * that loads are 64 bytes ahead of the stores, less one that is made room for.
  *
+ * memcpy_mc() says so of all before the line of @p, which is where it met poison first.
+ *
  * May be called in any context.
  *
- * Return: the number, from 1 to @n.
+ * Return: the number, from 1 to the length of @c.
  */
-size_t copy_model_left(const struct copy_routine *r, size_t n, size_t align,
-		       size_t p)
+size_t copy_model_left(const struct copy *c, size_t p)
 {
-	size_t head = n < 16 ? 0 : -align % 16;
+	size_t n = c->len;
+	size_t head = n < 16 ? 0 : -c->offset % 16;
 	size_t body = round_down(n - head, 64);
 	size_t tail = (n - head) % 64;
 	size_t stored;
 
 	if (has_mops()) {
 		stored = p;		/* byte by byte, see run_cpy() */
+	} else if (copy_goes_by_address(c->r)) {
+		stored = before_line(c, p);
 	} else if (p < head) {
 		stored = piece(head, p, true);
 	} else if (p < head + body) {
@@ -82,7 +129,7 @@ size_t copy_model_left(const struct copy_routine *r, size_t n, size_t align,
 			stored += piece(tail % 16, q % 16, false);
 	}
 
-	if (r->retries && !stored && p)
+	if (c->r->retries && !stored && p)
 		stored = 1;
 	return n - stored;
 }

@@ -88,6 +88,7 @@ static const struct entry entries[] = {
 	ENTRY(zeropad, "DDDDDDDDDDDDfff", 'f'),
 	ENTRY(bpf, "DDDDDDDDDDDDDDr", 'D'),			/* without a JIT */
 	ENTRY(kload, "ffDDDffDDDDDDDr", 'O'),
+	ENTRY(kload_far, "ffDDDffDDDDDDDr", 'O'),
 #ifdef EX_TYPE_UACCESS_CPY
 	ENTRY(cpy_from, "ffDDDffDDDDDfff", 'f'),		/* loads user memory */
 	ENTRY(cpy_to, "ffDfDffDDDDDDDr", 'O'),		/* loads kernel memory */
@@ -140,6 +141,8 @@ static void expect_outcome(struct kunit *test, const struct sea_inject *si,
 			expected.regs[2] = 0;
 		} else if (e->stub == sea_stub_zeropad) {
 			expected.regs[2] = 0x5a5a5a5a;
+		} else if (e->stub == sea_stub_kload_far) {
+			expected.regs[2] = si->esr & ESR_ELx_FnV ? 0 : si->fault;
 		}
 	}
 
@@ -307,7 +310,8 @@ static void decision_mmap_lock(struct kunit *test)
 		};
 
 		/* The others wait, as the base kernel lets them. */
-		if (e->stub != sea_stub_none && e->stub != sea_stub_kload)
+		if (e->stub != sea_stub_none && e->stub != sea_stub_kload &&
+		    e->stub != sea_stub_kload_far)
 			continue;
 
 		mmap_write_lock(current->mm);

@@ -17,6 +17,7 @@ STUB(kaccess);
 STUB(zeropad);
 STUB(bpf);
 STUB(kload);
+STUB(kload_far);
 #ifdef EX_TYPE_UACCESS_CPY
 STUB(cpy_from);
 STUB(cpy_to);

@@ -350,11 +350,13 @@ static bool sea_abort(struct sea_inject *si, struct pt_regs *regs,
 		      unsigned long esr, unsigned long addr, size_t size)
 {
 	size_t insn = (regs->pc - si->code) / AARCH64_INSN_SIZE;
+	size_t good = sea_good_bytes(si, regs->pc, addr, size);
+	unsigned long start = __untagged_addr(addr), first;
 
 	si->accesses++;
 	if (insn < si->nr_counts)
 		si->counts[insn]++;
-	if (sea_good_bytes(si, regs->pc, addr, size) == size)
+	if (good == size)
 		return false;
 	if (++si->matches < si->nth || si->died || si->retried)
 		return false;
@@ -363,8 +365,10 @@ static bool sea_abort(struct sea_inject *si, struct pt_regs *regs,
 	esr |= si->fsc;
 	if (si->fnv)
 		esr |= ESR_ELx_FnV;
-	return sea_handle(si, regs, esr ^ si->esr_flip,
-			  si->far ?: max(__untagged_addr(addr), si->trap + si->mapped));
+
+	/* The first byte that aborts, with the tag that the access has */
+	first = max(start + good, si->trap + si->mapped);
+	return sea_handle(si, regs, esr ^ si->esr_flip, si->far ?: addr + (first - start));
 }
 
 static bool load_or_store(struct sea_inject *si, struct pt_regs *regs,

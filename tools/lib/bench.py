@@ -5,14 +5,15 @@ import collections
 import dataclasses
 import re
 
-from lib import checks
+from lib import checks, ui
 from lib.ui import Fail
 
 Call = collections.namedtuple("Call", "routine size source to")     # the offsets from 16
 
 USER = ("copy_to_user", "copy_from_user")
-MORE_PER_PAGE = 4
-RATIO, RATIO_FROM = 1.05, 256
+MORE_PER_PAGE = 1
+RATIO, RATIO_FROM = 1.05, 64
+MORE_BELOW = 2
 SYSCALL_RATIO = 1.005
 
 _COUNT = re.compile(r"bench: (\S+) (\d+) (\d+) (\d+) (\d+)$")
@@ -112,7 +113,8 @@ def code_targets(differs):
 
 def count_targets(counts):
     plain, mc = page_pair(counts)
-    found = [Target(f"copy_mc_page at most {MORE_PER_PAGE} instructions more than copy_page",
+    found = [Target(f"copy_mc_page at most {ui.number(MORE_PER_PAGE, 'instruction')} more "
+                    "than copy_page",
                     mc <= plain + MORE_PER_PAGE, f"{mc - plain:+}")]
     judged = {c: r for c, r in ratios(counts).items() if c.size >= RATIO_FROM}
     worst = max(judged, key=judged.get)
@@ -123,6 +125,14 @@ def count_targets(counts):
                   f"{worst.size} bytes, source +{worst.source}, destination +{worst.to}")
     found.append(Target(f"copy_mc_to_kernel of {RATIO_FROM} bytes and more at most {RATIO} times "
                         "memcpy", not over, number))
+    more = {c: n - counts[c._replace(routine="memcpy")] for c, n in counts.items()
+            if c.routine == "copy_mc_to_kernel" and c.size < RATIO_FROM}
+    worst = max(more, key=more.get)
+    number = f"at most {more[worst]:+}"
+    if more[worst] > MORE_BELOW:
+        number += f", at {worst.size} bytes, source +{worst.source}, destination +{worst.to}"
+    found.append(Target(f"copy_mc_to_kernel of less at most {ui.number(MORE_BELOW, 'instruction')} "
+                        "more than memcpy", more[worst] <= MORE_BELOW, number))
     return found
 
 

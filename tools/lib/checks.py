@@ -230,17 +230,25 @@ def same(what, ours, base):
 # -- the checks --------------------------------------------------------------------------
 
 
+# Files that our routines include with definitions of their own, and a function of each.
+INCLUDED = {"copy_page": ("__pi_copy_page", "copy_page"),
+            "memcpy": ("__pi_memcpy_generic", "__pi_memcpy")}
+
+
 def copy_page(k):
-    """copy_page's code is the base's"""
-    o, text = "arch/arm64/lib/copy_page.o", k.all_config()
-    ours, _ = k.objects("warnings", [o], text=text)
-    base, _ = k.objects("warnings", [o], text=text, base=True)
-    a, b = code(ours, o), code(base, o)
-    same("the code of copy_page.o", a, b)
-    for name in ("__pi_copy_page", "copy_page"):
-        if any(f"<{name}>:" in line for line in b):
-            return f"{len(function(a, name))} lines of objdump"
-    raise Fail("copy_page.o has no copy_page")
+    """copy_page's and memcpy's code is the base's"""
+    text, found = k.all_config(), []
+    objects = {name: f"arch/arm64/lib/{name}.o" for name in INCLUDED}
+    ours, _ = k.objects("warnings", objects.values(), text=text)
+    base, _ = k.objects("warnings", objects.values(), text=text, base=True)
+    for name, o in objects.items():
+        a, b = code(ours, o), code(base, o)
+        same(f"the code of {name}.o", a, b)
+        there = next((f for f in INCLUDED[name] if any(f"<{f}>:" in line for line in b)), None)
+        if not there:
+            raise Fail(f"{name}.o has no {name}")
+        found.append(f"{len(function(a, there))} of {name}")
+    return f"lines of objdump: {', '.join(found)}"
 
 
 _HOOK = re.compile(r"^[ \t]*if \(.*sea_inject\w*\(.*\)\n[ \t]+return\b.*;\n|"
@@ -297,7 +305,7 @@ def ghes_off(k):
         raise Fail("ARCH_HAS_COPY_MC is on without ACPI_APEI_GHES")
     require(k, build, "CONFIG_ARM64_MTE=y")
     objects = [f"arch/arm64/lib/{n}.o" for n in ("copy_to_user", "copy_from_user", "copy_page",
-                                                 "mte")]
+                                                 "memcpy", "mte")]
     touched = OBJECTS["noghes"] + objects
     _, text = k.objects("noghes", touched)
     base, _ = k.objects("noghes", touched, base=True)

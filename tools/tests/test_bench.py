@@ -17,7 +17,7 @@ def log(**more):
     for name in ("copy_page", "copy_mc_page"):
         lines.append(f"    # instructions: bench: {name} 4096 0 0 {more.get(name, 600)}")
     for name in ("memcpy", "copy_mc_to_kernel", "copy_to_user", "copy_from_user"):
-        for size in (64, 256, 1024):
+        for size in (16, 64, 256, 1024):
             for source, to in ((0, 0), (3, 1)):
                 n = more.get(f"{name}_{size}_{source}", size // 8)
                 lines.append(f"    # instructions: bench: {name} {size} {source} {to} {n}")
@@ -27,7 +27,7 @@ def log(**more):
 class Parse(unittest.TestCase):
     def test_counts(self):
         counts = bench.parse(log(memcpy_256_3=99))
-        self.assertEqual(len(counts), 27)
+        self.assertEqual(len(counts), 35)
         self.assertEqual(counts[Call("memcpy", 256, 3, 1)], 99)
         self.assertEqual(counts[Call("abort", 64, 0, 0)], 1234)
 
@@ -85,8 +85,8 @@ class Targets(unittest.TestCase):
         return [(t.met, t.number) for t in bench.count_targets(bench.parse(log(**more)))]
 
     def test_page(self):
-        self.assertEqual(self.met(copy_mc_page=604)[0], (True, "+4"))
-        self.assertEqual(self.met(copy_mc_page=605)[0], (False, "+5"))
+        self.assertEqual(self.met(copy_mc_page=601)[0], (True, "+1"))
+        self.assertEqual(self.met(copy_mc_page=602)[0], (False, "+2"))
         self.assertEqual(self.met(copy_mc_page=599)[0], (True, "-1"))
 
     def test_to_kernel(self):
@@ -95,10 +95,17 @@ class Targets(unittest.TestCase):
                          (True, "at most 1.05"))
         met, number = self.met(memcpy_256_3=100, copy_mc_to_kernel_256_3=106)[1]
         self.assertFalse(met)
-        self.assertEqual(number, "1 of 4 are over, the worst 1.06 at 256 bytes, source +3, "
+        self.assertEqual(number, "1 of 6 are over, the worst 1.06 at 256 bytes, source +3, "
                                  "destination +1")
+        self.assertFalse(self.met(copy_mc_to_kernel_64_0=9)[1][0])
         # Below the size from which it counts
-        self.assertTrue(self.met(copy_mc_to_kernel_64_0=80)[1][0])
+        self.assertTrue(self.met(copy_mc_to_kernel_16_0=80)[1][0])
+
+    def test_to_kernel_little(self):
+        self.assertEqual(self.met()[2], (True, "at most +0"))
+        self.assertEqual(self.met(copy_mc_to_kernel_16_3=4)[2], (True, "at most +2"))
+        self.assertEqual(self.met(copy_mc_to_kernel_16_3=5)[2],
+                         (False, "at most +3, at 16 bytes, source +3, destination +1"))
 
     def test_code(self):
         targets = bench.code_targets({"copy_to_user": "'nop' is not 'ret'", "copy_from_user": ""})
@@ -113,6 +120,7 @@ class Output(unittest.TestCase):
         self.assertEqual(lines[0], "copy_page 640, copy_mc_page 600; "
                                    "an injected abort, recovered 1234")
         self.assertEqual([l.split() for l in lines[2:]], [
+            ["16", "+0/+0", "+3/+1", "2", "2", "(1.00)", "2", "2", "2", "other"],
             ["64", "+0/+0", "+3/+1", "8", "8", "(1.00)", "8", "8", "8", "other"],
             ["256", "+0/+0", "32", "32", "(1.00)", "32", "32", "32", "other"],
             ["256", "+3/+1", "32", "48", "(1.50)", "77", "77", "32", "other"],
@@ -120,7 +128,7 @@ class Output(unittest.TestCase):
 
     def test_json(self):
         found = bench.as_json(bench.parse(log()), {**SAME, "copy_from_user": "differs"})
-        self.assertEqual(len(found), 27)
+        self.assertEqual(len(found), 35)
         self.assertIn({"routine": "copy_to_user", "size": 64, "source": 0, "to": 0,
                        "instructions": 8, "same_code_as_base": True}, found)
         self.assertIn({"routine": "copy_from_user", "size": 64, "source": 0, "to": 0,

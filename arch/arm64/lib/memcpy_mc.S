@@ -2,17 +2,19 @@
 /*
  * memcpy_mc - copy kernel memory that may hold poison
  *
- * A synchronous external abort on a load from the source ends the copy if
- * sea_recover_kernel() says so. An abort on a store, and any other fault, is as
- * fatal as in memcpy(). Never sleeps, may be called in any mode. The buffers
- * must not overlap. Callers want copy_mc_to_kernel(), which adds the sanitizers'
- * checks.
+ * memcpy() with an exception table entry for each load from the source: a
+ * synchronous external abort on one ends the copy if sea_recover_kernel() says
+ * so. An abort on a store, and any other fault, is as fatal as in memcpy().
+ * Never sleeps, may be called in any mode. The buffers must not overlap. Callers
+ * want copy_mc_to_kernel(), which adds the sanitizers' checks.
  *
- * The template loads in ascending order and stores what it loaded in the same
- * order, at most 48 bytes behind, so that what is before dst has been copied and
- * what is not includes the poison. Within a 16-byte load it may be the last
- * byte: the result is at most 63 more than the bytes from the first poisoned one
- * on. With FEAT_MOPS it is what the CPU says is left, which depends on the CPU.
+ * memcpy() loads from both ends before it stores, so that the registers do not
+ * say what has been copied. The fault address says where the poison is: all
+ * before its line is copied anew, in ascending order. That takes no load from
+ * the line, and fails at the first load from poison that is before it. The
+ * result is at most 63 more than the bytes from the first poisoned one on, and
+ * n if nobody knows the address. With FEAT_MOPS it is what the CPU says is left,
+ * which depends on the CPU.
  *
  * Parameters:
  *	x0 - to
@@ -29,58 +31,71 @@
 #include <asm/assembler.h>
 #include <asm/cache.h>
 
-	.macro ldrb1 reg, ptr, val
-	kload_sea 9998f, ldrb \reg, [\ptr], \val
-	.endm
+#define MEMCPY_MC
+#define SRC(insn...)	kload_sea_far x6, .Lpoison, insn
+#define RET		mov x0, #0; ret
 
-	.macro strb1 reg, ptr, val
-	strb \reg, [\ptr], \val
-	.endm
-
-	.macro ldrh1 reg, ptr, val
-	kload_sea 9998f, ldrh \reg, [\ptr], \val
-	.endm
-
-	.macro strh1 reg, ptr, val
-	strh \reg, [\ptr], \val
-	.endm
-
-	.macro ldr1 reg, ptr, val
-	kload_sea 9998f, ldr \reg, [\ptr], \val
-	.endm
-
-	.macro str1 reg, ptr, val
-	str \reg, [\ptr], \val
-	.endm
-
-	.macro ldp1 reg1, reg2, ptr, val
-	kload_sea 9998f, ldp \reg1, \reg2, [\ptr], \val
-	.endm
-
-	.macro stp1 reg1, reg2, ptr, val
-	stp \reg1, \reg2, [\ptr], \val
-	.endm
+SYM_FUNC_START(memcpy_mc)
+#ifdef CONFIG_AS_HAS_MOPS
+	.arch_extension mops
+alternative_if_not ARM64_HAS_MOPS
+	b	.Lno_mops
+alternative_else_nop_endif
 
 	/* CPYF*, as CPY* may go backwards: the rest would be the wrong end */
-	.macro cpy1 dst, src, count
-	.arch_extension mops
-	kload_sea 9998f, cpyfp [\dst]!, [\src]!, \count!
-	kload_sea 9997f, cpyfm [\dst]!, [\src]!, \count!
-	kload_sea 9997f, cpyfe [\dst]!, [\src]!, \count!
-	.endm
+	kload_sea .Lpoison_cpyfp, cpyfp [x0]!, [x1]!, x2!
+	kload_sea .Lpoison_cpyfm, cpyfm [x0]!, [x1]!, x2!
+	kload_sea .Lpoison_cpyfm, cpyfe [x0]!, [x1]!, x2!
+	RET
+.Lno_mops:
+#endif
 
-end	.req	x5
-SYM_FUNC_START(memcpy_mc)
-	add	end, x0, x2
-#include "copy_template.S"
-	mov	x0, #0
+#include "memcpy.S"
+
+	/*
+	 * Three registers are what they were from the start: dstin, dstend, and
+	 * srcend, as an abort leaves the base register of a load alone. x6 is
+	 * the fault address, or 0.
+	 */
+.Lpoison:
+	mov	dst, dstin
+	sub	count, dstend, dstin
+	sub	src, srcend, count
+	sub	x7, x6, src
+	ubfx	x7, x7, #0, #56			// either may have a tag
+	cmp	x7, count
+	b.hs	.Lleft				// not in the source
+	and	x6, x6, #(L1_CACHE_BYTES - 1)
+	subs	x7, x7, x6			// bytes before its line
+	b.ls	.Lleft
+	add	x7, src, x7
+
+	/* x7 is aligned: single bytes until src is, too, then eight at a time */
+.Lbytes:
+	tst	src, #7
+	b.eq	.Lwords
+	kload_sea .Lleft, ldrb w6, [src], #1
+	strb	w6, [dst], #1
+	b	.Lbytes
+.Lwords:
+	cmp	src, x7
+	b.eq	.Lleft
+	kload_sea .Lleft, ldr x6, [src], #8
+	str	x6, [dst], #8
+	b	.Lwords
+
+.Lleft:
+	sub	x0, dstend, dst			// bytes not copied
 	ret
 
-	// Exception fixups
-9997:	b.cs	9998f
-	// Registers are in Option A format
-	add	dst, dst, count
-9998:	sub	x0, end, dst			// bytes not copied
+#ifdef CONFIG_AS_HAS_MOPS
+	/* Option A counts up to 0 once the prologue is done */
+.Lpoison_cpyfm:
+	cneg	x0, x2, cc
 	ret
+.Lpoison_cpyfp:
+	mov	x0, x2
+	ret
+#endif
 SYM_FUNC_END(memcpy_mc)
 EXPORT_SYMBOL(memcpy_mc)

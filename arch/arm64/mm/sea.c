@@ -135,7 +135,7 @@ bool sea_recover_kernel(unsigned long far, unsigned long esr,
 	if (err && err != -EINPROGRESS)
 		return false;
 
-	fixup_sea(ex, regs);
+	fixup_sea(ex, regs, far, esr);
 	sea_queue_sigbus(far, esr);
 	return true;
 }

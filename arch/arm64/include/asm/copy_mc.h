@@ -32,7 +32,9 @@ unsigned long __must_check memcpy_mc(void *to, const void *from,
  * @to, or any other fault, is as fatal as in memcpy().
  *
  * Return: 0, or the number of bytes not copied: at least those from the first
- * poisoned one on, and at most 63 more (with FEAT_MOPS as many as the CPU reports).
+ * poisoned one on, and at most 63 more. It is @n if the CPU does not say where
+ * the poison is (ESR_EL1.FnV), or not in the source; with FEAT_MOPS it is what
+ * the CPU reports as undone.
  */
 static __always_inline unsigned long __must_check
 copy_mc_to_kernel(void *to, const void *from, unsigned long n)

@@ -10,7 +10,8 @@ struct task_struct;
 
 const struct exception_table_entry *search_sea_extable(unsigned long addr,
 						       unsigned long esr);
-void fixup_sea(const struct exception_table_entry *ex, struct pt_regs *regs);
+void fixup_sea(const struct exception_table_entry *ex, struct pt_regs *regs,
+	       unsigned long far, unsigned long esr);
 
 bool insn_is_kload_sea(unsigned long addr);
 
