@@ -10,12 +10,14 @@
 #include <linux/bits.h>
 #include <linux/irqflags.h>
 #include <linux/ktime.h>
+#include <linux/mem_poison.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/perf/arm_pmuv3.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/xxhash.h>
 
 #include <asm/barrier.h>
 #include <asm/copy_mc.h>
@@ -52,6 +54,18 @@ static const struct routine routines[] = {
 	{ "copy_mc_to_kernel", COPY(memcpy_mc) },
 	{ "copy_to_user", COPY(__arch_copy_to_user), .to_user = true },
 	{ "copy_from_user", COPY(__arch_copy_from_user), .from_user = true },
+};
+
+/* What ksmd does with a page, called with its address and its size */
+static const struct routine readers[] = {
+	{ "xxhash", COPY(xxhash) },
+	{ "mem_has_poison", COPY(mem_has_poison) },
+};
+
+/* What it does with two, called with their addresses and their size */
+static const struct routine comparers[] = {
+	{ "memcmp", COPY(memcmp) },
+	{ "memcmp_mc", COPY(memcmp_mc) },
 };
 
 static const size_t sizes[] = {
@@ -188,6 +202,26 @@ static void bench_copy(struct kunit *test, struct areas *a, const struct routine
 	say(test, r->name, n, from_align, to_align, instructions - cost);
 }
 
+static void bench_readers(struct kunit *test, struct areas *a, u32 cost)
+{
+	u8 *p = a->kernel[0], *q = a->kernel[1];
+	int i;
+
+	memcpy(p, a->pattern, AREA);
+	for (i = 0; i < ARRAY_SIZE(readers); i++)
+		say(test, readers[i].name, PAGE_SIZE, 0, 0,
+		    count(&readers[i], p, (void *)PAGE_SIZE, 0) - cost);
+	/* They differ in their first bytes, or nowhere: then the size is the page's. */
+	for (i = 0; i < ARRAY_SIZE(comparers); i++) {
+		memset(q, 0, PAGE_SIZE);
+		say(test, comparers[i].name, 8, 0, 0,
+		    count(&comparers[i], p, q, PAGE_SIZE) - cost);
+		memcpy(q, p, PAGE_SIZE);
+		say(test, comparers[i].name, PAGE_SIZE, 0, 0,
+		    count(&comparers[i], p, q, PAGE_SIZE) - cost);
+	}
+}
+
 static void abort_init(struct kunit *test, struct sea_inject *si)
 {
 	KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, si, PAGE_SIZE), 0);
@@ -229,6 +263,7 @@ static void instructions(struct kunit *test)
 				bench_copy(test, &a, r, sizes[i], aligns[j].from,
 					   aligns[j].to, cost);
 	}
+	bench_readers(test, &a, cost);
 	bench_abort(test, &a, cost);
 }
 

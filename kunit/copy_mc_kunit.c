@@ -15,6 +15,7 @@
 #include <linux/kasan.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
+#include <linux/mem_poison.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sizes.h>
@@ -29,6 +30,14 @@
 static unsigned long to_kernel(void *to, const void *from, size_t n)
 {
 	return copy_mc_to_kernel(to, from, n);
+}
+
+static unsigned long look_and_copy(void *to, const void *from, size_t n)
+{
+	if (mem_has_poison(from, n))
+		return -EFAULT;
+	memcpy(to, from, n);
+	return 0;
 }
 
 static unsigned long page(void *to, const void *from, size_t n)
@@ -212,6 +221,11 @@ static const struct copy_routine in_kernel[] = {
 	{ "copy_from_iter_nocache kvec", from_kvec_nocache, memcpy_mc, .wrapper = true },
 };
 
+/* It copies nothing: memcpy() does, of what it has found good. */
+static const struct copy_routine lookers[] = {
+	{ "mem_has_poison", look_and_copy, mem_has_poison, .error = true },
+};
+
 static const struct copy_routine of_pages[] = {
 	{ "copy_mc_page", page, copy_mc_page, PAGE_SIZE, .error = true },
 	{ "copy_mc_highpage", highpage, copy_mc_page, PAGE_SIZE, .pages = true, .error = true },
@@ -258,6 +272,7 @@ static const struct copy_routine not_mc[] = {
 };
 
 KUNIT_ARRAY_PARAM_DESC(in_kernel, in_kernel, name);
+KUNIT_ARRAY_PARAM_DESC(lookers, lookers, name);
 KUNIT_ARRAY_PARAM_DESC(of_pages, of_pages, name);
 KUNIT_ARRAY_PARAM_DESC(page_iters, page_iters, name);
 KUNIT_ARRAY_PARAM_DESC(to_users, to_users, name);
@@ -1059,6 +1074,94 @@ static void copy_to_user_retry(struct kunit *test)
 	}
 }
 
+#define LINE	64UL
+
+/*
+ * Poison is a whole line. One load meets it, wherever in the range or across its ends
+ * it is; none does next to it, and no line is loaded twice but the last.
+ */
+static void look_each_line(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+	const u8 *from;
+
+	copy_init_trap(test, c);
+	from = (u8 *)c->si.trap;
+	while (next_copy(c)) {
+		size_t first, last, line;
+
+		c->offset = LINE + 4 * c->offset + 3 * (c->to_align != 0);
+		first = c->offset / LINE;
+		last = (c->offset + c->len - 1) / LINE;
+		for (line = first - 1; line <= last + 1; line++) {
+			bool dead = line >= first && line <= last, found;
+
+			c->si.poison[0] = (struct sea_poison){ line * LINE, LINE };
+			sea_inject_arm(&c->si);
+			found = mem_has_poison(from + c->offset, c->len);
+			sea_inject_disarm(&c->si);
+			if (found != dead || c->si.fixed != dead || c->si.died ||
+			    (!dead && c->si.accesses > last - first + 2)) {
+				copy_fail(test, c, found, "not what is there");
+				return;
+			}
+		}
+	}
+}
+
+/* Two pages compared, one of which traps */
+static const struct comparison {
+	size_t differ;		/* from this byte on, if less than the page */
+	size_t dead;		/* poisoned line, if less than the page's number */
+	bool poison;		/* is met */
+} comparisons[] = {
+	{ PAGE_SIZE, PAGE_SIZE },
+	{ 0, PAGE_SIZE }, { 7, PAGE_SIZE }, { 8, PAGE_SIZE }, { 63, PAGE_SIZE },
+	{ 64, PAGE_SIZE }, { 2000, PAGE_SIZE }, { PAGE_SIZE - 1, PAGE_SIZE },
+	{ PAGE_SIZE, 0, true }, { PAGE_SIZE, 1, true },
+	{ PAGE_SIZE, PAGE_SIZE / LINE - 1, true },
+	{ 0, 0, true }, { 2000, 0, true }, { 8, 0, true }, { 8, 1, true }, { 8, 40, true },
+	{ 0, 1 }, { 7, 1 }, { 7, 40 },		/* the first word is enough */
+};
+
+static void compare_one(struct kunit *test, struct copy *c, const struct comparison *cmp,
+			bool swapped, int sign)
+{
+	const void *a = (u8 *)c->si.trap, *b = c->from;
+	int ret;
+
+	if (cmp->differ < PAGE_SIZE)
+		c->si.alias[cmp->differ] = c->pattern[cmp->differ] + sign;
+	c->si.poison[0] = (struct sea_poison){ cmp->dead * LINE, LINE };
+	if (swapped)
+		swap(a, b);
+	sea_inject_arm(&c->si);
+	ret = memcmp_mc(a, b, PAGE_SIZE);
+	sea_inject_disarm(&c->si);
+	memcpy(c->si.alias, c->pattern, PAGE_SIZE);
+
+	sign = swapped ? -sign : sign;
+	if (cmp->poison)
+		sign = -1;
+	else if (cmp->differ == PAGE_SIZE)
+		sign = 0;
+	KUNIT_EXPECT_EQ_MSG(test, (ret > 0) - (ret < 0), sign, "%d, %zu, line %zu", ret,
+			    cmp->differ, cmp->dead);
+	KUNIT_EXPECT_EQ(test, c->si.fixed, cmp->poison);
+	KUNIT_EXPECT_EQ(test, c->si.died, 0);
+}
+
+static void compare_pages(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+	int i, j;
+
+	copy_init_trap(test, c);
+	for (i = 0; i < ARRAY_SIZE(comparisons); i++)
+		for (j = 0; j < 4; j++)
+			compare_one(test, c, &comparisons[i], j & 1, j & 2 ? 1 : -1);
+}
+
 /* A copy, and the same once more with a genuine abort */
 struct both {
 	struct copy *c;
@@ -1298,6 +1401,13 @@ static struct kunit_case in_kernel_cases[] = {
 	KUNIT_CASE_PARAM(copy_two_tasks, in_kernel_gen_params),
 	KUNIT_CASE_PARAM_ATTR(copy_sweep, in_kernel_gen_params, SLOW),
 	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, in_kernel_gen_params, SLOW),
+	KUNIT_CASE_PARAM(copy_success, lookers_gen_params),
+	KUNIT_CASE_PARAM(copy_unpoisoned, lookers_gen_params),
+	KUNIT_CASE_PARAM(copy_each_entry, lookers_gen_params),
+	KUNIT_CASE_PARAM(copy_kernel_fault, lookers_gen_params),
+	KUNIT_CASE_PARAM(copy_two_tasks, lookers_gen_params),
+	KUNIT_CASE_PARAM(look_each_line, lookers_gen_params),
+	KUNIT_CASE_PARAM(compare_pages, lookers_gen_params),
 	{}
 };
 
@@ -1376,6 +1486,7 @@ static struct kunit_case not_mc_cases[] = {
 /* These need the rig. */
 static struct kunit_case genuine_cases[] = {
 	KUNIT_CASE_PARAM(both_poisoned, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(both_poisoned, lookers_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, of_pages_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, page_iters_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned, to_users_gen_params),
@@ -1385,6 +1496,7 @@ static struct kunit_case genuine_cases[] = {
 	KUNIT_CASE_PARAM(both_poisoned_irqs_off, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(both_poisoned_irqs_off, of_pages_gen_params),
 	KUNIT_CASE_PARAM(both_unclaimed, in_kernel_gen_params),
+	KUNIT_CASE_PARAM(both_unclaimed, lookers_gen_params),
 	KUNIT_CASE_PARAM(both_unclaimed, of_pages_gen_params),
 	KUNIT_CASE_PARAM(both_unclaimed, to_users_gen_params),
 	KUNIT_CASE_PARAM(both_unclaimed, from_users_gen_params),

@@ -151,12 +151,22 @@ static void mceerr_from_fault(struct process *p)
 	mceerr(NULL);
 }
 
+static void fail_copy_with(struct process *p, unsigned int flags)
+{
+	current->flags |= flags;
+	fail_copy(p, &p->kernel);
+	current->flags &= ~flags;
+}
+
 /* An io_uring worker is one as well. */
 static void fail_copy_as_worker(struct process *p)
 {
-	current->flags |= PF_USER_WORKER;
-	fail_copy(p, &p->kernel);
-	current->flags &= ~PF_USER_WORKER;
+	fail_copy_with(p, PF_USER_WORKER);
+}
+
+static void fail_copy_in_reclaim(struct process *p)
+{
+	fail_copy_with(p, PF_MEMALLOC);
 }
 
 /* Each system call has a SIGBUS of its own. */
@@ -262,6 +272,7 @@ static const struct scenario scenarios[] = {
 	{ "kernel thread with mm", fail_kernel_copy, 1, 0, .kthread = true },
 	{ "no mm", fail_kernel_copy, 1, 0, .no_mm = true },
 	{ "user worker", fail_copy_as_worker, 1, 0 },
+	{ "reclaim", fail_copy_in_reclaim, 1, 0 },
 	{ "interrupt", fail_copy_in_irq, 1, 0 },
 };
 

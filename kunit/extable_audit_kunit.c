@@ -6,6 +6,7 @@
 
 #include <kunit/test.h>
 #include <linux/kallsyms.h>
+#include <linux/mem_poison.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
@@ -37,6 +38,7 @@ static const struct audited audited[] = {
 	AUDITED(memcpy_mc, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA),
 	AUDITED(copy_mc_page, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA),
 	AUDITED(mte_copy_mc_page_tags, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE),
+	AUDITED(mem_has_poison, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE),
 	AUDITED(__arch_copy_to_user, EX_TYPE_KLOAD_SEA, EX_TYPE_UACCESS_ERR_ZERO,
 		EX_TYPE_UACCESS_CPY, EX_DATA_UACCESS_WRITE),
 	AUDITED(__arch_copy_from_user, EX_TYPE_UACCESS_ERR_ZERO, EX_TYPE_NONE,

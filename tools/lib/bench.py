@@ -15,6 +15,7 @@ MORE_PER_PAGE = 1
 RATIO, RATIO_FROM = 1.05, 64
 MORE_BELOW = 2
 SYSCALL_RATIO = 1.005
+LOOK = 0.10     # of what ksmd does with a page, its checksum
 
 _COUNT = re.compile(r"bench: (\S+) (\d+) (\d+) (\d+) (\d+)$")
 _COST = re.compile(r"cost: (\S+) (\d+)$")
@@ -31,7 +32,8 @@ def parse(lines):
                 raise Fail(f"the log has {describe(call)} twice")
             found[call] = int(m[5])
     there = {c.routine for c in found}
-    for name in ("copy_page", "copy_mc_page", "memcpy", "copy_mc_to_kernel", *USER, "abort"):
+    for name in ("copy_page", "copy_mc_page", "memcpy", "copy_mc_to_kernel", *USER, "xxhash",
+                 "mem_has_poison", "abort"):
         if name not in there:
             raise Fail(f"the log has no count of {name}")
     return found
@@ -71,6 +73,12 @@ def page_pair(counts):
     """Instructions of copy_page and copy_mc_page."""
     size = next(c.size for c in counts if c.routine == "copy_page")
     return (counts[Call("copy_page", size, 0, 0)], counts[Call("copy_mc_page", size, 0, 0)])
+
+
+def look(counts):
+    """Instructions of a look for poison in a page, and of the page's checksum."""
+    return tuple(next(n for c, n in counts.items() if c.routine == name)
+                 for name in ("mem_has_poison", "xxhash"))
 
 
 def ratios(counts):
@@ -133,6 +141,9 @@ def count_targets(counts):
         number += f", at {worst.size} bytes, source +{worst.source}, destination +{worst.to}"
     found.append(Target(f"copy_mc_to_kernel of less at most {ui.number(MORE_BELOW, 'instruction')} "
                         "more than memcpy", more[worst] <= MORE_BELOW, number))
+    n, hashed = look(counts)
+    found.append(Target(f"mem_has_poison of a page at most {LOOK} times xxhash",
+                        n <= LOOK * hashed, f"{n / hashed:.3f}"))
     return found
 
 
@@ -162,7 +173,9 @@ def table(counts, differs):
         row = (f"{n['memcpy']:8} {counts[call]:18} ({ratio:.2f})"
                + "".join(f" {n[r]:15} {base[r]:>5}" for r in USER))
         rows.setdefault((call.size, row), []).append(f"+{call.source}/+{call.to}")
+    n, hashed = look(counts)
     return [f"copy_page {plain}, copy_mc_page {mc}; an injected abort, recovered {abort}",
+            f"of a page: mem_has_poison {n}, xxhash {hashed}",
             "bytes  source/dest                memcpy  copy_mc_to_kernel      copy_to_user  base"
             "  copy_from_user  base",
             *(f"{size:5}  {' '.join(where):24} {row}" for (size, row), where in rows.items())]

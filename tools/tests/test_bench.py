@@ -21,13 +21,15 @@ def log(**more):
             for source, to in ((0, 0), (3, 1)):
                 n = more.get(f"{name}_{size}_{source}", size // 8)
                 lines.append(f"    # instructions: bench: {name} {size} {source} {to} {n}")
+    for name, n in (("xxhash", 3000), ("mem_has_poison", 85)):
+        lines.append(f"    # instructions: bench: {name} 4096 0 0 {more.get(name, n)}")
     return [*lines, "[    1.0]     # instructions: bench: abort 64 0 0 1234"]
 
 
 class Parse(unittest.TestCase):
     def test_counts(self):
         counts = bench.parse(log(memcpy_256_3=99))
-        self.assertEqual(len(counts), 35)
+        self.assertEqual(len(counts), 37)
         self.assertEqual(counts[Call("memcpy", 256, 3, 1)], 99)
         self.assertEqual(counts[Call("abort", 64, 0, 0)], 1234)
 
@@ -107,6 +109,11 @@ class Targets(unittest.TestCase):
         self.assertEqual(self.met(copy_mc_to_kernel_16_3=5)[2],
                          (False, "at most +3, at 16 bytes, source +3, destination +1"))
 
+    def test_look(self):
+        self.assertEqual(self.met()[3], (True, "0.028"))
+        self.assertEqual(self.met(mem_has_poison=300)[3], (True, "0.100"))
+        self.assertEqual(self.met(mem_has_poison=301)[3], (False, "0.100"))
+
     def test_code(self):
         targets = bench.code_targets({"copy_to_user": "'nop' is not 'ret'", "copy_from_user": ""})
         self.assertEqual([(t.met, t.number) for t in targets],
@@ -119,7 +126,8 @@ class Output(unittest.TestCase):
         lines = bench.table(counts, {**SAME, "copy_from_user": "differs"})
         self.assertEqual(lines[0], "copy_page 640, copy_mc_page 600; "
                                    "an injected abort, recovered 1234")
-        self.assertEqual([l.split() for l in lines[2:]], [
+        self.assertEqual(lines[1], "of a page: mem_has_poison 85, xxhash 3000")
+        self.assertEqual([l.split() for l in lines[3:]], [
             ["16", "+0/+0", "+3/+1", "2", "2", "(1.00)", "2", "2", "2", "other"],
             ["64", "+0/+0", "+3/+1", "8", "8", "(1.00)", "8", "8", "8", "other"],
             ["256", "+0/+0", "32", "32", "(1.00)", "32", "32", "32", "other"],
@@ -128,7 +136,7 @@ class Output(unittest.TestCase):
 
     def test_json(self):
         found = bench.as_json(bench.parse(log()), {**SAME, "copy_from_user": "differs"})
-        self.assertEqual(len(found), 35)
+        self.assertEqual(len(found), 37)
         self.assertIn({"routine": "copy_to_user", "size": 64, "source": 0, "to": 0,
                        "instructions": 8, "same_code_as_base": True}, found)
         self.assertIn({"routine": "copy_from_user", "size": 64, "source": 0, "to": 0,

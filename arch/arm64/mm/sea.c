@@ -58,9 +58,9 @@ static void sea_queue_sigbus(unsigned long far, unsigned long esr)
 	struct callback_head *work = &current->thread.sea_work;
 	unsigned long addr = untagged_addr(far);
 
-	/* io_uring's are user workers. */
+	/* io_uring's are user workers. Who reclaims memory reads others' pages. */
 	if (!in_task() || !current->mm ||
-	    current->flags & (PF_KTHREAD | PF_USER_WORKER))
+	    current->flags & (PF_KTHREAD | PF_USER_WORKER | PF_MEMALLOC))
 		return;
 
 	/* One signal, however many copies fail in one system call. */

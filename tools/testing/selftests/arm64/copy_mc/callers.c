@@ -194,7 +194,7 @@ static void map_hugetlb(struct child *c)
 /*
  * Two equal pages, merged; ksmd must not look at what is poisoned later. Nor must
  * it find what an earlier test has left: an isolated page that had been merged
- * stays where ksmd looks for equals.
+ * may still be where ksmd looks for equals.
  */
 static void map_ksm(struct child *c)
 {
@@ -468,6 +468,171 @@ TEST_F(poison, ksm_swap_in)
 	EXPECT_EQ(-1, c->ret);
 	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
 	EXPECT_ISOLATED(c->pa, 1);
+}
+
+/*
+ * A page with poison is not written to swap. It stays in memory, where its owner
+ * comes to it; who reclaims is told nothing.
+ */
+static long swap_poisoned(struct child *c)
+{
+	char *p;
+
+	enter_cgroup();
+	p = map_pair(MAP_PRIVATE);
+	need(p && swap_on(), "memory and swap");
+	child_poison(c, p);
+	swap_out(p);
+	need(is_isolated(c->pa), "isolated");
+	need(!c->sigbus, "no signal by now");
+	need(p[page_size] == (char)page_byte(page_size), "data");
+	return child_load(p);
+}
+
+TEST_F(poison, swap_poisoned)
+{
+	struct child *c = run_child(swap_poisoned, NULL);
+
+	syscall(SYS_swapoff, SWAP);
+	leave_cgroup();
+
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
+}
+
+/*
+ * A huge page is split: pages of it that are all zeroes become the zero page, this
+ * one is looked at and stays.
+ */
+static long split_thp(struct child *c)
+{
+	char *p;
+
+	map_thp(c);
+	p = c->va - 5 * page_size;
+	memset(p, 0, HUGE);
+	need(!poison_phys(c->pa), "poison");
+	need(!madvise(p, page_size, MADV_COLD), "MADV_COLD");
+	need(!page_flag(phys_addr(p + page_size), KPF_THP), "split");
+	need(page_flag(phys_addr(p + page_size), KPF_ZERO_PAGE), "zero page");
+	need(is_isolated(c->pa), "isolated");
+	return 0;
+}
+
+TEST_F(poison, split_thp)
+{
+	struct child *c = run_child(split_thp, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, 0, 0);
+	expect_told(_metadata, c, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
+}
+
+/*
+ * ksmd looks at a page with poison, one that it scans or one in a tree of its. It
+ * leaves that alone and goes on with others, two of which are equal; the owner is
+ * told when it loads from it. A page at a time, so that a worker has isolated it
+ * before ksmd comes to the next.
+ */
+static void ksm_scan(int msecs)
+{
+	write_file(KSM "pages_to_scan", "1");
+	write_file(KSM "sleep_millisecs", "%d", msecs);
+	need(!write_file(KSM "run", "1"), "ksmd");
+}
+
+static long ksm_merged(struct child *c, const char *equal)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (phys_addr(equal) == phys_addr(equal + page_size))
+			break;
+		usleep(10000);
+	}
+	need(!write_file(KSM "run", "0"), "ksmd");
+	need(i < 1000, "merged pages");
+	need(is_isolated(c->pa), "isolated");
+	return child_load(c->va);
+}
+
+/* Pages of which the last two are equal, and not merged by now */
+static char *map_ksm_pages(void)
+{
+	char *p = mmap(NULL, 4 * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	need(p != MAP_FAILED, "memory");
+	fill_pages(p, 4 * page_size);
+	memset(p + 2 * page_size, 0x5a, 2 * page_size);
+	need(!madvise(p, 4 * page_size, MADV_MERGEABLE), "MADV_MERGEABLE");
+	return p;
+}
+
+static long ksm_scanned(struct child *c)
+{
+	char *p = map_ksm_pages();
+
+	need(!write_file(KSM "run", "2"), "ksmd");
+	child_poison(c, p);
+	ksm_scan(20);
+	return ksm_merged(c, p + 2 * page_size);
+}
+
+/* The first page is in the tree, and the second one not yet looked at. */
+static long ksm_unstable(struct child *c)
+{
+	char *p = map_ksm_pages();
+
+	need(!write_file(KSM "run", "2"), "ksmd");
+	ksm_scan(300);
+	need(wait_number(KSM "pages_unshared", "", 1), "unstable tree");
+	child_poison(c, p);
+	return ksm_merged(c, p + 2 * page_size);
+}
+
+static long ksm_stable(struct child *c)
+{
+	char *p;
+
+	map_ksm(c);
+	need(!poison_phys(c->pa), "poison");
+	p = map_ksm_pages();
+	ksm_scan(20);
+	return ksm_merged(c, p + 2 * page_size);
+}
+
+static void do_ksm(struct __test_metadata *_metadata,
+		   struct _test_data_poison *self, long (*look)(struct child *c))
+{
+	struct child *c = run_child(look, NULL);
+
+	write_file(KSM "run", "0");
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
+}
+
+TEST_F(poison, ksm_scanned)
+{
+	do_ksm(_metadata, self, ksm_scanned);
+}
+
+TEST_F(poison, ksm_unstable)
+{
+	do_ksm(_metadata, self, ksm_unstable);
+}
+
+TEST_F(poison, ksm_stable)
+{
+	do_ksm(_metadata, self, ksm_stable);
 }
 
 /*

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Comparing memory that may hold poison.
+ */
+
+#include <linux/export.h>
+#include <linux/mem_poison.h>
+#include <linux/stringify.h>
+
+#include <asm/asm-extable.h>
+#include <asm/byteorder.h>
+#include <asm/gpr-num.h>
+
+/* Load a word of kernel memory into *@word, or return false if it holds poison. */
+static __always_inline bool load_mc(const void *from, __be64 *word)
+{
+	bool poison = true;
+
+	asm volatile("1:	ldr	%1, %2\n"
+		     "	mov	%w0, #0\n"
+		     "2:\n"
+		     __DEFINE_ASM_GPR_NUMS
+		     __ASM_EXTABLE_RAW("1b", "2b", __stringify(EX_TYPE_KLOAD_SEA),
+				       EX_DATA_REG(FAR, "xzr"))
+		     : "+r" (poison), "=&r" (*word) : "Q" (*(const u64 *)from));
+	return !poison;
+}
+
+/**
+ * memcmp_mc() - compare kernel memory that may hold poison
+ * @a: one side, a kernel address
+ * @b: the other
+ * @n: number of bytes to compare, 8 or more
+ *
+ * Where the first words differ, as those of most pages do, nothing else is loaded.
+ * Otherwise one byte of each line is, on both sides, before memcmp() loads all. What
+ * recovers, and what is fatal, is as in copy_mc_to_kernel(). Never sleeps, may be
+ * called in any mode.
+ *
+ * Return: what memcmp() does; less than 0 if it met poison, which so is never equal
+ * to anything: in the first word of either side, or in any if those are equal.
+ */
+int memcmp_mc(const void *a, const void *b, size_t n)
+{
+	__be64 x, y;
+
+	if (!load_mc(a, &x) || !load_mc(b, &y))
+		return -1;
+	if (x != y)
+		return be64_to_cpu(x) < be64_to_cpu(y) ? -1 : 1;
+	if (mem_has_poison(a, n) || mem_has_poison(b, n))
+		return -1;
+	return memcmp(a, b, n);
+}
+EXPORT_SYMBOL(memcmp_mc);

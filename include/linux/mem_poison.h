@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Looking for poison, a hardware memory error that nobody has met yet, in memory
+ * that is going to be read with plain loads: one of those that met it would be fatal.
+ * Where the architecture cannot survive the look either, it finds nothing and costs
+ * nothing.
+ */
+#ifndef _LINUX_MEM_POISON_H
+#define _LINUX_MEM_POISON_H
+
+#include <linux/highmem.h>
+#include <linux/string.h>
+#include <linux/types.h>
+
+#ifdef CONFIG_ARCH_HAS_FAST_COPY_MC
+bool __must_check mem_has_poison(const void *from, size_t n);
+int memcmp_mc(const void *a, const void *b, size_t n);
+#else
+static inline bool mem_has_poison(const void *from, size_t n)
+{
+	return false;
+}
+
+#define memcmp_mc(a, b, n)	memcmp(a, b, n)
+#endif
+
+/**
+ * page_has_poison() - load each line of a page, to see if it holds poison
+ * @page: the page
+ *
+ * mem_has_poison() of a page that need not be mapped. The record of the abort, not
+ * the caller, is what has it isolated. Never sleeps.
+ *
+ * Return: true if the page must not be read.
+ */
+static inline bool page_has_poison(struct page *page)
+{
+	bool ret;
+	void *addr;
+
+	if (!IS_ENABLED(CONFIG_ARCH_HAS_FAST_COPY_MC))
+		return false;
+
+	addr = kmap_local_page(page);
+	ret = mem_has_poison(addr, PAGE_SIZE);
+	kunmap_local(addr);
+	return ret;
+}
+
+#endif /* _LINUX_MEM_POISON_H */
