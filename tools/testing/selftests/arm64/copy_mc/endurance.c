@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -173,6 +174,36 @@ static bool map_code(struct worker *w, struct target *t)
 	return map_disk(w, t, CODE);
 }
 
+/* For ksmd to look at. No two pages are equal, so that it stays this page. */
+static bool map_mergeable(struct worker *w, struct target *t)
+{
+	size_t i;
+
+	if (!map_memory(t, page_size, MAP_PRIVATE, -1, 0))
+		return false;
+	for (i = 0; i < page_size; i += sizeof(int))
+		*(int *)(t->map + i) = rand_r(&w->seed);
+	*(int *)t->map = w->nr;
+	return lock_memory(t) && !madvise(t->map, t->len, MADV_MERGEABLE);
+}
+
+/* A file that may be run, as nobody has it open for writing */
+static bool map_program(struct worker *w, struct target *t)
+{
+	char name[32], byte = 1;
+	int fd;
+
+	snprintf(name, sizeof(name), "/tmp/endurance.%d", w->nr);
+	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+	if (fd < 0 || pwrite(fd, &byte, 1, page_size - 1) != 1)
+		return false;
+	close(fd);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	unlink(name);
+	return fd >= 0 && map_memory(t, page_size, MAP_SHARED, fd, 0) &&
+		lock_memory(t);
+}
+
 static bool map_nothing(struct worker *w, struct target *t)
 {
 	*t = (struct target){ .fd = -1, .seed = rand_r(&w->seed) };
@@ -252,6 +283,57 @@ static long by_read(struct child *c)
 	return pread(t->fd, c->data, sizeof(c->data), t->off);
 }
 
+/* As cp does */
+static long by_copy_file(struct child *c)
+{
+	const struct target *t = c->arg;
+	off_t off = t->off;
+
+	return copy_file_range(t->fd, &off, memfd_create("copy", MFD_CLOEXEC),
+			       NULL, page_size, 0);
+}
+
+static long by_sendfile(struct child *c)
+{
+	const struct target *t = c->arg;
+	off_t off = t->off;
+
+	return sendfile(memfd_create("copy", MFD_CLOEXEC), t->fd, &off, page_size);
+}
+
+static long by_splice(struct child *c)
+{
+	const struct target *t = c->arg;
+	off_t off = t->off;
+	int fds[2];
+
+	need(!pipe(fds), "pipe");
+	need(splice(t->fd, &off, fds[1], NULL, page_size, 0) == (ssize_t)page_size,
+	     "splice to a pipe");
+	return splice(fds[0], NULL, memfd_create("copy", MFD_CLOEXEC), NULL,
+		      page_size, 0);
+}
+
+static long by_exec_file(struct child *c)
+{
+	static char *const nothing[] = { "nothing", NULL };
+	const struct target *t = c->arg;
+
+	return syscall(SYS_execveat, t->fd, "", nothing, nothing + 1,
+		       AT_EMPTY_PATH);
+}
+
+/* Most likely ksmd is first. */
+static long by_load_later(struct child *c)
+{
+	const struct target *t = c->arg;
+	int i;
+
+	for (i = 0; i < 20 && !page_flag(t->pa, KPF_HWPOISON); i++)
+		usleep(10000);
+	return child_load(t->page);
+}
+
 static long by_call(struct child *c)
 {
 	const struct target *t = c->arg;
@@ -328,6 +410,12 @@ static const struct kind kinds[] = {
 	{ "write, huge page",	map_huge,	by_write,	  -1, EFAULT, 1 },
 	{ "read, tmpfs",	map_tmpfs,	by_read,	  -1, EFAULT, 1 },
 	{ "read, disk",		map_data,	by_read,	  -1, EFAULT, 1 },
+	{ "copy_file_range",	map_tmpfs,	by_copy_file,	  -1, EFAULT, 1 },
+	{ "sendfile, disk",	map_data,	by_sendfile,	  -1, EFAULT, 1 },
+	{ "splice, tmpfs",	map_tmpfs,	by_splice,	  -1, EFAULT, 1 },
+	{ "splice, disk",	map_data,	by_splice,	  -1, EFAULT, 1 },
+	{ "execve of a file",	map_program,	by_exec_file,	  -1, EFAULT, 1 },
+	{ "ksmd, then load",	map_mergeable,	by_load_later,	  -1, 0, 1 },
 	{ "futex",		map_private,	by_futex,	  -1, EFAULT, 1 },
 	{ "process_vm_readv",	map_private,	by_vm_readv,	  -1, EFAULT, 1 },
 	{ "copy on write",	map_private,	by_copy_on_write, -1, 0, 1 },
