@@ -236,10 +236,9 @@ static const struct copy_routine to_users[] = {
 };
 
 static const struct copy_routine from_users[] = {
-	{ "raw_copy_from_user", from_user, __arch_copy_from_user,
-	  .from_user = true, .retries = true },
+	{ "raw_copy_from_user", from_user, __arch_copy_from_user, .from_user = true },
 	{ "copy_from_user", whole_from_user, __arch_copy_from_user,
-	  .from_user = true, .retries = true, .zeroes = true, .wrapper = true },
+	  .from_user = true, .zeroes = true, .wrapper = true },
 };
 
 #define GET_USER_ROW(type)							\
@@ -300,12 +299,6 @@ static void copy_unpoisoned(struct kunit *test)
 	}
 }
 
-/* One fixup serves both sides of a CPY* instruction, and the user's side retries. */
-static bool copy_retries(const struct copy_routine *r)
-{
-	return r->retries || (r->to_user && has_mops());
-}
-
 /* What is wrong with a copy whose source is poisoned from its byte @p on, or right there? */
 static const char *poisoned_wrong(struct copy *c, unsigned long left, size_t p)
 {
@@ -313,7 +306,7 @@ static const char *poisoned_wrong(struct copy *c, unsigned long left, size_t p)
 
 	if (!why && (!c->si.fixed || c->si.died || c->si.retried))
 		why = "not fixed up";
-	if (!why && c->si.fixed > 1 + copy_retries(c->r))
+	if (!why && c->si.fixed > 1)
 		why = "consumed the poison again";
 	if (!why && c->si.claims != c->si.fixed)
 		why = "not claimed once an abort";
@@ -543,6 +536,7 @@ static void copy_sweep_success(struct kunit *test)
 struct approach {
 	enum { SOURCE, DESTINATION, UNMAPPED } traps;
 	bool everywhere;	/* every access aborts, not just the instruction */
+	bool fault;		/* it is a fault instead, of an access to user memory */
 	struct copy *c;
 };
 
@@ -564,8 +558,10 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 
 	if (c->si.before.pc != pc || !sea_decode(le32_to_cpup((__le32 *)pc), &access))
 		return "aborted elsewhere";
-	if (!c->si.fixed || c->si.died || c->si.retried || c->si.claims != c->si.fixed)
+	if (!c->si.fixed || c->si.died || c->si.retried)
 		return "not fixed up";
+	if (a->fault ? c->si.claims : c->si.fixed != 1 || c->si.claims != 1)
+		return "not claimed once";
 	if (a->traps == DESTINATION)
 		start = (unsigned long)copy_to(c);
 	p = c->si.fault - start;
@@ -576,9 +572,12 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 	if (a->everywhere)
 		return copy_wrong(c, left, c->len);
 
-	/* The single byte of the retry is another access, at which nothing is wrong. */
+	/*
+	 * After a fault a single byte is tried. That is another access, at which nothing
+	 * is wrong.
+	 */
 	bad = c->len - p;
-	if (!p && access.size != 1 && (copy_retries(c->r) || a->traps == DESTINATION)) {
+	if (a->fault && !p && access.size != 1 && !c->r->error) {
 		bad--;
 		if (left != bad)
 			return "single byte not copied";
@@ -693,6 +692,8 @@ static void copy_each_entry(struct kunit *test)
 	struct approach approaches[] = {
 		{ SOURCE }, { SOURCE, true },
 		{ DESTINATION }, { DESTINATION, true }, { UNMAPPED },
+		{ r->to_user ? DESTINATION : SOURCE, .fault = true },
+		{ r->to_user ? DESTINATION : SOURCE, true, .fault = true },
 	};
 	struct insns insns = { .start = (unsigned long)r->code };
 	unsigned long size, at;
@@ -706,11 +707,17 @@ static void copy_each_entry(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, insns.counts);
 	KUNIT_ASSERT_NOT_NULL(test, insns.aborts);
 
-	for (i = 0; i < (r->to_user ? ARRAY_SIZE(approaches) : 2); i++) {
+	for (i = 0; i < ARRAY_SIZE(approaches); i++) {
 		struct approach *a = &approaches[i];
-		struct copy *c = copy_init(test);
+		struct copy *c;
 
+		if ((a->traps != SOURCE && !r->to_user) ||
+		    (a->fault && !r->to_user && !r->from_user))
+			continue;
+		c = copy_init(test);
 		a->c = c;
+		if (a->fault)
+			c->si.fsc = ESR_ELx_FSC_MTE;
 		c->si.code = insns.start;
 		if (a->traps == DESTINATION)
 			copy_init_to_trap(test, c);

@@ -82,7 +82,5 @@ size_t copy_model_left(const struct copy_routine *r, size_t n, size_t align,
 			stored += piece(tail % 16, q % 16, false);
 	}
 
-	if (r->retries && !stored && p)
-		stored = 1;
 	return n - stored;
 }
