@@ -39,7 +39,6 @@ struct kunit;
  * @pages: looks at struct page
  * @error: no count, -EFAULT
  * @zeroes: on an error, clears the part of the destination that was not copied
- * @retries: tries a single byte before it gives up
  * @wrapper: the work is another row's, which the sweep takes at each byte
  */
 struct copy_routine {
@@ -52,7 +51,6 @@ struct copy_routine {
 	bool pages;
 	bool error;
 	bool zeroes;
-	bool retries;
 	bool wrapper;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an iterator over kernel memory remembers of poison: a short copy is not tried
- * again, by whatever loop, and what was before the poison is there.
+ * What an iterator remembers of poison: a short copy is not tried again, by whatever
+ * loop, and what was before the poison is there.
  */
 
 #include <kunit/test.h>
@@ -10,6 +10,7 @@
 #include <linux/gfp.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -27,21 +28,26 @@
  * struct source - an iterator over memory that traps
  * @si: the abort
  * @pattern: what the memory holds
- * @kvec: its pieces
+ * @kvec: its pieces, or @iovec if it is user memory
  * @iter: the iterator, over all of it
  * @to: destination
  * @size: of all, in bytes
+ * @user: it is user memory
  */
 struct source {
 	struct sea_inject si;
 	u8 *pattern;
-	struct kvec kvec[SEGMENTS];
+	union {
+		struct kvec kvec[SEGMENTS];
+		struct iovec iovec[SEGMENTS];
+	};
 	struct iov_iter iter;
 	u8 *to;
 	size_t size;
+	bool user;
 };
 
-static struct source *source_init(struct kunit *test, size_t size)
+static struct source *source_alloc(struct kunit *test, size_t size, bool user)
 {
 	struct source *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
 	size_t i;
@@ -54,10 +60,17 @@ static struct source *source_init(struct kunit *test, size_t size)
 	KUNIT_ASSERT_NOT_NULL(test, s->to);
 	for (i = 0; i < size; i++)
 		s->pattern[i] = (i * 7 + i / 251) | 1;
-	KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &s->si, PAGE_ALIGN(size)), 0);
+	s->user = user;
+	KUNIT_ASSERT_EQ(test, (user ? sea_inject_user : sea_inject_alloc)(test, &s->si,
+									  PAGE_ALIGN(size)), 0);
 	memcpy(s->si.alias, s->pattern, size);
 	s->si.fsc = ESR_ELx_FSC_EXTABT;
 	return s;
+}
+
+static struct source *source_init(struct kunit *test, size_t size)
+{
+	return source_alloc(test, size, false);
 }
 
 /* Anew, in pieces that are no multiples of anything; poison from byte @p on */
@@ -68,7 +81,10 @@ static void source_begin(struct source *s, size_t p)
 
 	for (i = 0; i < SEGMENTS; i++)
 		s->kvec[i] = (struct kvec){ (u8 *)s->si.trap + start[i], start[i + 1] - start[i] };
-	iov_iter_kvec(&s->iter, ITER_SOURCE, s->kvec, SEGMENTS, s->size);
+	if (s->user)
+		iov_iter_init(&s->iter, ITER_SOURCE, s->iovec, SEGMENTS, s->size);
+	else
+		iov_iter_kvec(&s->iter, ITER_SOURCE, s->kvec, SEGMENTS, s->size);
 	memset(s->to, 0, s->size);
 	s->si.poison[0] = (struct sea_poison){ p, s->size - p };
 }
@@ -131,6 +147,124 @@ static void iter_remembers(struct kunit *test)
 
 	for (p = 0; p < s->size; p++)
 		told_once(test, s, p);
+}
+
+static void free_a_page(void *page)
+{
+	__free_page(page);
+}
+
+static size_t source_fault_in(struct source *s, size_t n)
+{
+	size_t left;
+
+	sea_inject_arm(&s->si);
+	left = fault_in_iov_iter_readable(&s->iter, n);
+	sea_inject_disarm(&s->si);
+	return left;
+}
+
+/*
+ * User memory may be a short copy's fault, or the lack of a page. After an abort its
+ * address is known: no good byte is lost, but for those in the same 64.
+ */
+static void user_told_once(struct kunit *test, struct source *s, size_t p, bool ubuf)
+{
+	size_t n = s->size, first, good;
+
+	source_begin(s, p);
+	if (ubuf)
+		iov_iter_ubuf(&s->iter, ITER_SOURCE, (void __user *)s->si.trap, n);
+	first = source_copy(s, 0, n);
+	KUNIT_ASSERT_LE(test, first, p);
+	KUNIT_ASSERT_LE(test, p - first, MAX_OVER);
+	KUNIT_ASSERT_EQ(test, s->si.fixed, 1);
+	good = max(first, round_down(p, 64));
+
+	/* What is in between is copied, and then nothing more, not even tried. */
+	KUNIT_ASSERT_EQ(test, source_fault_in(s, n - first), n - good);
+	KUNIT_ASSERT_EQ(test, s->si.matches, 0);
+	KUNIT_ASSERT_EQ(test, source_copy(s, first, n - first), good - first);
+	KUNIT_ASSERT_EQ(test, s->si.matches, 0);
+	KUNIT_ASSERT_EQ(test, source_fault_in(s, 1), 1);
+	KUNIT_ASSERT_EQ(test, s->si.accesses, 0);
+	KUNIT_ASSERT_EQ(test, source_copy(s, good, n - good), 0);
+	KUNIT_ASSERT_EQ(test, s->si.accesses, 0);
+	KUNIT_ASSERT_EQ(test, memcmp(s->to, s->pattern, good), 0);
+
+	iov_iter_revert(&s->iter, good);
+	memset(s->to, 0, n);
+	KUNIT_ASSERT_EQ(test, source_copy(s, 0, n), good);
+	KUNIT_ASSERT_EQ(test, s->si.matches, 0);
+	KUNIT_ASSERT_EQ(test, memcmp(s->to, s->pattern, good), 0);
+}
+
+static void iter_user_remembers(struct kunit *test)
+{
+	struct source *s = source_alloc(test, 300, true);
+	size_t p;
+
+	for (p = 0; p < s->size; p++) {
+		user_told_once(test, s, p, false);
+		user_told_once(test, s, p, true);
+	}
+}
+
+/* Whoever asks for the pages first may be the one who meets it. */
+static void iter_user_fault_in(struct kunit *test)
+{
+	struct source *s = source_alloc(test, 3 * PAGE_SIZE, true);
+	size_t n = s->size, good = 2 * PAGE_SIZE;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		source_begin(s, good);
+		if (i)
+			iov_iter_ubuf(&s->iter, ITER_SOURCE, (void __user *)s->si.trap, n);
+		KUNIT_EXPECT_EQ(test, source_fault_in(s, n), n - good);
+		KUNIT_EXPECT_EQ(test, s->si.fixed, 1);
+		KUNIT_EXPECT_EQ(test, source_fault_in(s, n), n - good);
+		KUNIT_EXPECT_EQ(test, s->si.fixed, 0);
+		KUNIT_EXPECT_EQ(test, source_copy(s, 0, n), good);
+		KUNIT_EXPECT_EQ(test, s->si.fixed, 0);
+		KUNIT_EXPECT_EQ(test, memcmp(s->to, s->pattern, good), 0);
+	}
+}
+
+/* The end may be elsewhere for a while; the poison is where it was. */
+static void iter_truncated(struct kunit *test)
+{
+	struct source *s = source_init(test, 300);
+	size_t n = s->size, good, end;
+
+	source_begin(s, 100);
+	good = source_copy(s, 0, n);
+	iov_iter_revert(&s->iter, good);
+
+	for (end = 0; end <= n; end++) {
+		size_t before = min(end, good);
+
+		iov_iter_truncate(&s->iter, end);
+		KUNIT_ASSERT_EQ(test, source_fault_in(s, n), end - before);
+		KUNIT_ASSERT_EQ(test, source_copy(s, 0, n), before);
+		KUNIT_ASSERT_EQ(test, s->si.matches, 0);
+		iov_iter_reexpand(&s->iter, n - before);
+		KUNIT_ASSERT_EQ(test, source_copy(s, before, n), good - before);
+		KUNIT_ASSERT_EQ(test, s->si.matches, 0);
+		iov_iter_revert(&s->iter, good);
+	}
+
+	/* Met while the end is elsewhere */
+	for (end = 101; end <= n; end++) {
+		source_begin(s, 100);
+		iov_iter_truncate(&s->iter, end);
+		good = source_copy(s, 0, n);
+		KUNIT_ASSERT_EQ(test, s->si.fixed, 1);
+		iov_iter_reexpand(&s->iter, n - good);
+		iov_iter_revert(&s->iter, good);
+		KUNIT_ASSERT_EQ(test, source_copy(s, 0, n), good);
+		KUNIT_ASSERT_EQ(test, s->si.matches, 0);
+	}
 }
 
 /* Further from the end than the iterator can say: all of it is refused. */
@@ -205,6 +339,40 @@ static void iter_write(struct kunit *test)
 	}
 }
 
+/*
+ * A page to user memory, as read(2) does it: what is left after a short copy is tried
+ * up to the poison.
+ */
+static void iter_page_to_user(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	unsigned long to = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+					 MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	struct sea_inject si = { .fsc = ESR_ELx_FSC_EXTABT };
+	struct iov_iter iter;
+	size_t p, copied;
+	int err;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_a_page, page), 0);
+	KUNIT_ASSERT_NE(test, to, 0);
+	err = sea_inject_page(test, &si, page);
+	if (err == -EOPNOTSUPP)
+		kunit_skip(test, "needs RODATA_FULL");
+	KUNIT_ASSERT_EQ(test, err, 0);
+
+	for (p = 0; p < PAGE_SIZE; p += 13) {
+		si.poison[0] = (struct sea_poison){ p, PAGE_SIZE - p };
+		iov_iter_ubuf(&iter, ITER_DEST, (void __user *)to, PAGE_SIZE);
+		sea_inject_arm(&si);
+		copied = copy_page_to_iter(page, 0, PAGE_SIZE, &iter);
+		sea_inject_disarm(&si);
+		KUNIT_ASSERT_EQ(test, si.fixed, 1);
+		KUNIT_ASSERT_LE(test, copied, p);
+		KUNIT_ASSERT_LE(test, p - copied, MAX_OVER);
+	}
+}
+
 /* Copies within one piece of memory, as splice() of a file into itself makes them */
 static const struct overlap {
 	long shift;		/* of the destination */
@@ -260,6 +428,10 @@ static void iter_overlap(struct kunit *test)
 
 static struct kunit_case iter_cases[] = {
 	KUNIT_CASE(iter_remembers),
+	KUNIT_CASE(iter_user_remembers),
+	KUNIT_CASE(iter_user_fault_in),
+	KUNIT_CASE(iter_truncated),
+	KUNIT_CASE(iter_page_to_user),
 	KUNIT_CASE(iter_far_from_end),
 	KUNIT_CASE(iter_write),
 	KUNIT_CASE_PARAM(iter_overlap, overlap_gen_params),

@@ -252,10 +252,9 @@ static const struct copy_routine to_users[] = {
 };
 
 static const struct copy_routine from_users[] = {
-	{ "raw_copy_from_user", from_user, __arch_copy_from_user,
-	  .from_user = true, .retries = true },
+	{ "raw_copy_from_user", from_user, __arch_copy_from_user, .from_user = true },
 	{ "copy_from_user", whole_from_user, __arch_copy_from_user,
-	  .from_user = true, .retries = true, .zeroes = true, .wrapper = true },
+	  .from_user = true, .zeroes = true, .wrapper = true },
 };
 
 #define GET_USER_ROW(type)							\
@@ -317,12 +316,6 @@ static void copy_unpoisoned(struct kunit *test)
 	}
 }
 
-/* One fixup serves both sides of a CPY* instruction, and the user's side retries. */
-static bool copy_retries(const struct copy_routine *r)
-{
-	return r->retries || (r->to_user && has_mops());
-}
-
 /* What is wrong with a copy whose source is poisoned from its byte @p on, or right there? */
 static const char *poisoned_wrong(struct copy *c, unsigned long left, size_t p)
 {
@@ -330,7 +323,7 @@ static const char *poisoned_wrong(struct copy *c, unsigned long left, size_t p)
 
 	if (!why && (!c->si.fixed || c->si.died || c->si.retried))
 		why = "not fixed up";
-	if (!why && c->si.fixed > 1 + copy_retries(c->r))
+	if (!why && c->si.fixed > 1)
 		why = "consumed the poison again";
 	if (!why && c->si.claims != c->si.fixed)
 		why = "not claimed once an abort";
@@ -707,6 +700,7 @@ struct approach {
 	enum { SOURCE, DESTINATION, UNMAPPED } traps;
 	bool everywhere;	/* every access aborts, not just the instruction */
 	bool last;		/* and only from the last one on */
+	bool fault;		/* it is a fault instead, of an access to user memory */
 	struct copy *c;
 };
 
@@ -728,8 +722,10 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 
 	if (c->si.before.pc != pc || !sea_decode(le32_to_cpup((__le32 *)pc), &access))
 		return "aborted elsewhere";
-	if (!c->si.fixed || c->si.died || c->si.retried || c->si.claims != c->si.fixed)
+	if (!c->si.fixed || c->si.died || c->si.retried)
 		return "not fixed up";
+	if (a->fault ? c->si.claims : c->si.fixed != 1 || c->si.claims != 1)
+		return "not claimed once";
 	if (a->traps == DESTINATION)
 		start = (unsigned long)copy_to(c);
 	p = c->si.fault - start;
@@ -740,9 +736,12 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 	if (a->everywhere)
 		return copy_wrong(c, left, c->len);
 
-	/* The single byte of the retry is another access, at which nothing is wrong. */
+	/*
+	 * After a fault a single byte is tried. That is another access, at which nothing
+	 * is wrong.
+	 */
 	bad = c->len - p;
-	if (!p && access.size != 1 && (copy_retries(c->r) || a->traps == DESTINATION)) {
+	if (a->fault && !p && access.size != 1 && !c->r->error) {
 		bad--;
 		if (left != bad)
 			return "single byte not copied";
@@ -860,6 +859,8 @@ static void copy_each_entry(struct kunit *test)
 	struct approach approaches[] = {
 		{ SOURCE }, { SOURCE, true }, { SOURCE, true, true },
 		{ DESTINATION }, { DESTINATION, true }, { UNMAPPED },
+		{ r->to_user ? DESTINATION : SOURCE, .fault = true },
+		{ r->to_user ? DESTINATION : SOURCE, true, .fault = true },
 	};
 	struct insns insns = { .start = (unsigned long)r->code };
 	unsigned long size, at;
@@ -880,10 +881,13 @@ static void copy_each_entry(struct kunit *test)
 		/* What was good is loaded again, and found to be so no more. */
 		if (a->last && !copy_goes_by_address(r))
 			continue;
-		if (a->traps != SOURCE && !r->to_user)
-			break;
+		if ((a->traps != SOURCE && !r->to_user) ||
+		    (a->fault && !r->to_user && !r->from_user))
+			continue;
 		c = copy_init(test);
 		a->c = c;
+		if (a->fault)
+			c->si.fsc = ESR_ELx_FSC_MTE;
 		c->si.code = insns.start;
 		if (a->traps == DESTINATION)
 			copy_init_to_trap(test, c);

@@ -129,7 +129,5 @@ size_t copy_model_left(const struct copy *c, size_t p)
 			stored += piece(tail % 16, q % 16, false);
 	}
 
-	if (c->r->retries && !stored && p)
-		stored = 1;
 	return n - stored;
 }

@@ -92,7 +92,7 @@ static const char *insn_wrong(const struct audited *a, unsigned long pc,
 		return "has two entries";
 	if (ex->type != type)
 		return "has an entry of the wrong type";
-	if (type == EX_TYPE_UACCESS_CPY && ex->data != data)
+	if (type == EX_TYPE_UACCESS_CPY && (ex->data & EX_DATA_UACCESS_WRITE) != data)
 		return "has the user's side wrong";
 	if (sea_extable_fixup(ex) < (unsigned long)a->code ||
 	    sea_extable_fixup(ex) >= end)

@@ -13,12 +13,15 @@
 #include <linux/preempt.h>
 #include <linux/sched/signal.h>
 #include <linux/task_work.h>
+#include <linux/uaccess.h>
 
+#include <asm/copy_mc.h>
 #include <asm/esr.h>
 #include <asm/extable.h>
 #include <asm/ptrace.h>
 #include <asm/sea.h>
 #include <asm/sea_inject.h>
+#include <asm/sysreg.h>
 #include <asm/traps.h>
 
 /* Runs when whoever knew more about the error has had its say. */
@@ -101,6 +104,69 @@ static bool sea_is_contained(unsigned long esr)
 	return false;
 }
 
+/* Nobody knows less than this of where the poison is, see copy_mc_to_kernel(). */
+#define POISON_ALIGN		64
+
+/* What is mapped at @addr, as PAR_EL1 says it (Arm ARM, "AT S1E1R") */
+static u64 sea_par(unsigned long addr)
+{
+	unsigned long flags;
+	u64 par;
+
+	local_irq_save(flags);
+	uaccess_ttbr0_enable();
+	asm volatile("at s1e1r, %0" : : "r" (addr));
+	isb();
+	par = read_sysreg_par();
+	uaccess_ttbr0_disable();
+	local_irq_restore(flags);
+	return par;
+}
+
+/*
+ * Before APEI hears of it, as the page is mapped still. Whoever the task works for: not
+ * to try again is as good to know for a worker.
+ */
+static void sea_note_poison(unsigned long far, unsigned long esr)
+{
+	struct thread_struct *thread = &current->thread;
+
+	if (!in_task() || esr & ESR_ELx_FnV)
+		return;
+
+	thread->poison_addr = __untagged_addr(far);
+	thread->poison_par = sea_par(thread->poison_addr);
+}
+
+/**
+ * before_poison() - where did a copy meet poison?
+ * @from: what could not be loaded, in the kernel's memory or, cast, in user memory
+ * @n: its size in bytes
+ *
+ * For whoever is about to try once more what came out short. The answer is about
+ * the last SEA of the task, is given once, and only while the page that was mapped
+ * there still is. Without a fault address (ESR_EL1.FnV) there is none. May be called
+ * in any context, with no access to user memory under way; does not sleep.
+ *
+ * Return: how many of the @n bytes are in front of the poison; @n if it is not there.
+ */
+size_t before_poison(const void *from, size_t n)
+{
+	struct thread_struct *thread = &current->thread;
+	unsigned long start = __untagged_addr((unsigned long)from);
+	unsigned long addr = thread->poison_addr;
+
+	if (!in_task() || !addr || addr < round_down(start, POISON_ALIGN) ||
+	    addr >= start + n)
+		return n;
+
+	thread->poison_addr = 0;
+	if (sea_par(addr) != thread->poison_par)
+		return n;
+	return max(round_down(addr, POISON_ALIGN), start) - start;
+}
+EXPORT_SYMBOL_GPL(before_poison);
+
 /**
  * sea_recover_kernel() - try to recover from an SEA taken in kernel mode
  * @far: the fault address, FAR_EL1
@@ -129,6 +195,8 @@ bool sea_recover_kernel(unsigned long far, unsigned long esr,
 	ex = search_sea_extable(instruction_pointer(regs), esr);
 	if (!ex)
 		return false;
+
+	sea_note_poison(far, esr);
 
 	/* -EINPROGRESS: claimed, handled as soon as interrupts are enabled */
 	err = sea_inject_claim(regs);

@@ -8,6 +8,7 @@
 
 #include <linux/compiler.h>
 #include <linux/instrumented.h>
+#include <linux/types.h>
 
 struct page;
 struct vm_area_struct;
@@ -48,6 +49,9 @@ copy_mc_to_kernel(void *to, const void *from, unsigned long n)
 }
 
 #define copy_mc_to_kernel copy_mc_to_kernel
+
+size_t before_poison(const void *from, size_t n);
+#define before_poison before_poison
 
 int copy_mc_highpage(struct page *to, struct page *from);
 #define __HAVE_ARCH_COPY_MC_HIGHPAGE

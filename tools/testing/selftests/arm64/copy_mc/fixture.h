@@ -93,4 +93,12 @@ FIXTURE_TEARDOWN_PARENT(poison)
 		EXPECT_EQ(self->aborts + (_n), rig_stat("aborts")); \
 } while (0)
 
+/* At least once, and at most so often: who tries again may find the page isolated. */
+#define EXPECT_ABORTS_UP_TO(_n) do { \
+	if (rig) { \
+		EXPECT_LT(self->aborts, rig_stat("aborts")); \
+		EXPECT_GE(self->aborts + (_n), rig_stat("aborts")); \
+	} \
+} while (0)
+
 #endif /* FIXTURE_H */

@@ -274,6 +274,7 @@ TEST_F(poison, trigger)
 	EXPECT_EQ(0, c->step);
 	EXPECT_EQ(-1, c->ret);
 	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
+	/* The page is marked before it is unmapped: the load may be in time for an abort. */
 	EXPECT_ISOLATED(c->pa, 1);
 }
 
@@ -380,6 +381,7 @@ TEST_F(poison, exact)
 	EXPECT_EXITED(c);
 	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
 	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
 }
 
 /* Wait for a line of the kernel's log that has @text, two seconds at most. */
@@ -418,6 +420,7 @@ TEST_F(poison, correctable)
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_FALSE(page_flag(phys_addr(p), KPF_HWPOISON));
 	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(0);
 	close(kmsg);
 }
 
@@ -436,6 +439,7 @@ TEST_F(poison, fatal)
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_FALSE(page_flag(pa, KPF_HWPOISON));
 	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(0);
 }
 
 /* How the error is reported makes a difference to the process. */
@@ -482,6 +486,7 @@ TEST_F(poison, no_address)
 	EXPECT_EQ(-1, c->ret);
 	EXPECT_SIGBUS(c, SI_KERNEL, NULL, -1);
 	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(1);
 }
 
 TEST_F(poison, no_address_write)
@@ -496,6 +501,7 @@ TEST_F(poison, no_address_write)
 	EXPECT_RET(c, -1, EFAULT);
 	EXPECT_SIGBUS(c, SI_KERNEL, NULL, -1);
 	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(1);
 }
 
 /* Nobody claims the abort: the process is told of it, but of no memory error. */
@@ -511,6 +517,7 @@ TEST_F(poison, no_record)
 	EXPECT_EQ(-1, c->ret);
 	EXPECT_SIGBUS(c, BUS_OBJERR, c->va, -1);
 	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(1);
 }
 
 /* The page is isolated already when the abort is claimed. */
@@ -526,6 +533,7 @@ TEST_F(poison, async)
 	EXPECT_EQ(-1, c->ret);
 	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
 	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
 }
 
 TEST_F(poison, async_write)
@@ -540,6 +548,7 @@ TEST_F(poison, async_write)
 	EXPECT_RET(c, -1, EFAULT);
 	EXPECT_TOLD(c, c->va, 12);
 	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
 }
 
 TEST_HARNESS_MAIN
