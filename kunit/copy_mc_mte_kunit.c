@@ -240,6 +240,64 @@ static void mte_poisoned_tags_tagged_destination(struct kunit *test)
 	poisoned_tags(test, true);
 }
 
+/* Twice into one page, as when a migration is tried again: into which, from which? */
+static const struct again {
+	const char *name;
+	bool from_tagged;
+	bool to_tagged;
+	enum { NOWHERE, DATA, TAGS } fails;	/* the first time */
+} agains[] = {
+	{ "untagged to untagged", false, false, NOWHERE },
+	{ "untagged to tagged", false, true, NOWHERE },
+	{ "tagged to untagged", true, false, NOWHERE },
+	{ "tagged to tagged", true, true, NOWHERE },
+	{ "untagged to untagged, data fail", false, false, DATA },
+	{ "untagged to tagged, data fail", false, true, DATA },
+	{ "tagged to untagged, data fail", true, false, DATA },
+	{ "tagged to tagged, data fail", true, true, DATA },
+	{ "tagged to untagged, tags fail", true, false, TAGS },
+	{ "tagged to tagged, tags fail", true, true, TAGS },
+};
+
+KUNIT_ARRAY_PARAM_DESC(again, agains, name);
+
+static void mte_again(struct kunit *test)
+{
+	const struct again *again = test->param_value;
+	struct pages *p = pages_init(test);
+
+	if (!again->from_tagged)
+		clear_page_mte_tagged(p->from);
+	if (again->to_tagged) {
+		KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->to));
+		set_page_mte_tagged(p->to);
+	}
+	pages_trap(test, p);
+
+	p->si.pc = again->fails == TAGS ? tag_load(test) : 0;
+	p->si.poison[0].len = again->fails == DATA;
+	p->si.nth = again->fails ? 1 : UINT_MAX;
+	KUNIT_EXPECT_EQ(test, run(p), again->fails ? -EFAULT : 0);
+	if (again->fails)
+		expect_untagged(test, p->to);
+
+	/* What the first one left is not what the second one finds. */
+	memset(page_address(p->to), 0xee, PAGE_SIZE);
+	set_tags(page_address(p->to), to_tag);
+	p->si.nth = UINT_MAX;
+	KUNIT_EXPECT_EQ(test, run(p), 0);
+	if (again->from_tagged) {
+		expect_copied(test, p);
+		return;
+	}
+	KUNIT_EXPECT_NULL(test, memchr_inv(page_address(p->to), 0x5a, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->to), to_tag), GRANULES);
+	if (again->to_tagged && !again->fails)
+		KUNIT_EXPECT_TRUE(test, page_mte_tagged(p->to));
+	else
+		expect_untagged(test, p->to);
+}
+
 /* What must be fatal in the tags as well as in the data */
 static void mte_unclaimed_tags(struct kunit *test)
 {
@@ -493,6 +551,7 @@ static struct kunit_case mte_cases[] = {
 	KUNIT_CASE(mte_poisoned_data),
 	KUNIT_CASE(mte_poisoned_tags),
 	KUNIT_CASE(mte_poisoned_tags_tagged_destination),
+	KUNIT_CASE_PARAM(mte_again, again_gen_params),
 	KUNIT_CASE(mte_unclaimed_tags),
 	KUNIT_CASE(mte_hugetlb_success),
 	KUNIT_CASE(mte_hugetlb_poisoned),

@@ -7,9 +7,15 @@
  */
 
 #include <kunit/test.h>
+#include <linux/bottom_half.h>
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/mount.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/task_work.h>
@@ -18,6 +24,7 @@
 #include <asm/copy_mc.h>
 #include <asm/traps.h>
 
+#include "rig/sea_rig.h"
 #include "sea_inject.h"
 
 #define LEN		64
@@ -35,7 +42,9 @@ struct scenario {
 	enum { NO_ADDR, USER_ADDR, MCEERR } addr;
 	bool no_mm;
 	bool kthread;
+	const char *sysctl;		/* kernel.sea_sigbus, unless NULL */
 	unsigned long fault_code;	/* what the signal frame is to say */
+	bool no_address;		/* in the record of a genuine error */
 };
 
 struct process {
@@ -43,6 +52,7 @@ struct process {
 	struct sea_inject kernel, user;
 	u8 buf[LEN];
 	unsigned int fixed;
+	bool queued;			/* task work */
 	unsigned int signals;
 	kernel_siginfo_t info;		/* the first signal's */
 	unsigned long fault_code;	/* for the signal frame */
@@ -96,6 +106,13 @@ static void fail_user_copy(struct process *p)
 static void fail_user_copy_fnv(struct process *p)
 {
 	p->user.fnv = true;
+	fail_copy(p, &p->user);
+}
+
+/* FAR_EL1 has the tag of the pointer. */
+static void fail_user_copy_tagged(struct process *p)
+{
+	p->user.far = p->user.trap | 0x5UL << 56;
 	fail_copy(p, &p->user);
 }
 
@@ -187,6 +204,32 @@ static void fail_copy_after_others(struct process *p)
 	fail_copy(p, &p->kernel);
 }
 
+/* Write it, as there is no user space yet that could; 0 or -errno. */
+static int set_sysctl(const char *val)
+{
+	struct file_system_type *type = get_fs_type("proc");
+	struct vfsmount *mnt;
+	struct file *file;
+	loff_t pos = 0;
+	ssize_t n;
+
+	if (!type)
+		return -ENODEV;
+	mnt = kern_mount(type);
+	module_put(type->owner);
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+
+	file = file_open_root_mnt(mnt, "sys/kernel/sea_sigbus", O_WRONLY, 0);
+	n = PTR_ERR_OR_ZERO(file);
+	if (!n) {
+		n = kernel_write(file, val, strlen(val), &pos);
+		filp_close(file, NULL);
+	}
+	kern_unmount(mnt);
+	return n < 0 ? n : 0;
+}
+
 struct irq_copy {
 	struct irq_work work;
 	struct process *p;
@@ -213,11 +256,47 @@ static void fail_copy_in_irq(struct process *p)
 	preempt_enable();
 }
 
+struct softirq_copy {
+	struct tasklet_struct tasklet;
+	struct process *p;
+	struct task_struct *victim;
+};
+
+static void copy_in_softirq(struct tasklet_struct *t)
+{
+	struct softirq_copy *c = container_of(t, struct softirq_copy, tasklet);
+
+	if (current == c->victim && in_serving_softirq() && !in_hardirq())
+		fail_copy(c->p, &c->p->kernel);
+}
+
+static void fail_copy_in_softirq(struct process *p)
+{
+	struct softirq_copy c = { .p = p, .victim = current };
+
+	tasklet_setup(&c.tasklet, copy_in_softirq);
+	local_bh_disable();
+	tasklet_schedule(&c.tasklet);
+	local_bh_enable();
+	tasklet_kill(&c.tasklet);
+}
+
+/* APEI remembers errors that it has printed, and it does not print each. */
+static void fail_copy_alike(struct process *p)
+{
+	msleep(5100);
+	fail_copy(p, &p->kernel);
+	return_to_user(p);
+	sea_rig_repeat();
+	fail_copy(p, &p->kernel);
+}
+
 static int child(void *data)
 {
 	struct process *p = data;
 
 	p->s->act(p);
+	p->queued = task_work_pending(current);
 	return_to_user(p);
 	/* Nothing may come after that. */
 	return_to_user(p);
@@ -259,7 +338,8 @@ static void fork_with_sigbus_pending(struct process *p)
 
 static const struct scenario scenarios[] = {
 	{ "kernel source", fail_kernel_copy, 1, 1, BUS_OBJERR, NO_ADDR },
-	{ "user source", fail_user_copy, 1, 1, BUS_OBJERR, USER_ADDR },
+	{ "user source", fail_user_copy, 1, 1, BUS_MCEERR_AR, USER_ADDR },
+	{ "user source, tagged", fail_user_copy_tagged, 1, 1, BUS_MCEERR_AR, USER_ADDR },
 	{ "user source, FnV", fail_user_copy_fnv, 1, 1, BUS_OBJERR, NO_ADDR },
 	{ "several copies", fail_copies, 3, 1, BUS_OBJERR, NO_ADDR },
 	{ "two system calls", fail_copy_twice, 2, 2, BUS_OBJERR, NO_ADDR },
@@ -274,6 +354,12 @@ static const struct scenario scenarios[] = {
 	{ "user worker", fail_copy_as_worker, 1, 0 },
 	{ "reclaim", fail_copy_in_reclaim, 1, 0 },
 	{ "interrupt", fail_copy_in_irq, 1, 0 },
+	{ "softirq", fail_copy_in_softirq, 1, 0 },
+	{ "sea_sigbus=0, kernel source", fail_kernel_copy, 1, 0, .sysctl = "0" },
+	{ "sea_sigbus=0, user source", fail_user_copy, 1, 0, .sysctl = "0" },
+	{ "sea_sigbus=0, memory_failure", mceerr_queued_by_claim, 1, 1, BUS_MCEERR_AR, MCEERR,
+	  .sysctl = "0" },
+	{ "sea_sigbus=1", fail_user_copy, 1, 1, BUS_MCEERR_AR, USER_ADDR, .sysctl = "1" },
 };
 
 KUNIT_ARRAY_PARAM_DESC(scenario, scenarios, name);
@@ -292,11 +378,16 @@ static void sigbus(struct kunit *test)
 	p->kernel.fsc = ESR_ELx_FSC_EXTABT;
 	p->user.fsc = ESR_ELx_FSC_EXTABT;
 
+	if (s->sysctl)
+		KUNIT_ASSERT_EQ(test, set_sysctl(s->sysctl), 0);
+
 	if (s->kthread)
 		child(p);
 	else
-		KUNIT_ASSERT_EQ(test, spawn(p), 0);
+		KUNIT_EXPECT_EQ(test, spawn(p), 0);
 
+	if (s->sysctl)
+		KUNIT_EXPECT_EQ(test, set_sysctl("1"), 0);
 	KUNIT_EXPECT_EQ(test, p->fixed, s->aborts);
 	KUNIT_EXPECT_EQ(test, p->signals, s->signals);
 	KUNIT_EXPECT_EQ(test, p->fault_code, s->fault_code);
@@ -310,12 +401,90 @@ static void sigbus(struct kunit *test)
 	else if (s->addr == MCEERR)
 		addr = MCEERR_ADDR;
 	KUNIT_EXPECT_EQ(test, (unsigned long)p->info.si_addr, addr);
-	if (s->addr == MCEERR)
+	if (s->code == BUS_MCEERR_AR)
 		KUNIT_EXPECT_EQ(test, p->info.si_addr_lsb, PAGE_SHIFT);
+}
+
+/*
+ * Genuine errors. What APEI queues as task work runs, and gives its memory back, only
+ * where there is a return to user mode; a worker does it for all others.
+ */
+static const struct scenario genuines[] = {
+	{ "process", fail_kernel_copy, 1, 1 },
+	{ "process, alike", fail_copy_alike, 2, 2 },
+	{ "kernel thread", fail_kernel_copy, 1, 0, .kthread = true, .no_mm = true },
+	{ "kernel thread with mm", fail_kernel_copy, 1, 0, .kthread = true },
+	{ "user worker", fail_copy_as_worker, 1, 0 },
+	{ "interrupt", fail_copy_in_irq, 1, 0 },
+	{ "softirq", fail_copy_in_softirq, 1, 0 },
+	{ "no address, process", fail_kernel_copy, 1, 1, .no_address = true },
+	{ "no address, kernel thread", fail_kernel_copy, 1, 0, .kthread = true, .no_mm = true,
+	  .no_address = true },
+	{ "no address, kernel thread with mm", fail_kernel_copy, 1, 0, .kthread = true,
+	  .no_address = true },
+	{ "no address, user worker", fail_copy_as_worker, 1, 0, .no_address = true },
+	{ "no address, interrupt", fail_copy_in_irq, 1, 0, .no_address = true },
+	{ "no address, softirq", fail_copy_in_softirq, 1, 0, .no_address = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(genuine, genuines, name);
+
+static void free_poisoned(void *page)
+{
+	sea_rig_repair();
+	__free_page(page);
+}
+
+static void genuine(struct kunit *test)
+{
+	const struct scenario *s = test->param_value;
+	struct process *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+	struct page *page;
+	int i;
+
+	if (sea_rig_missing())
+		kunit_skip(test, "%s", sea_rig_missing());
+	if (!sea_rig_reports())
+		kunit_skip(test, "needs ACPI");
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p->s = s;
+	if (!s->no_mm)
+		KUNIT_ASSERT_EQ(test, sea_inject_user(test, &p->user, LEN), 0);
+	page = alloc_page(GFP_HIGHUSER_MOVABLE | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_poisoned, page), 0);
+	p->kernel = (struct sea_inject){
+		.trap = (unsigned long)page_address(page),
+		.genuine = true, .real_claim = true, .revive = sea_rig_repair,
+	};
+	KUNIT_ASSERT_EQ(test, sea_rig_set(page_to_phys(page), PAGE_SIZE, SEA_RIG_POISON |
+					  (s->no_address ? SEA_RIG_NO_ADDRESS : 0)), 0);
+
+	if (s->kthread)
+		child(p);
+	else
+		KUNIT_EXPECT_EQ(test, spawn(p), 0);
+
+	KUNIT_EXPECT_EQ(test, p->fixed, s->aborts);
+	KUNIT_EXPECT_EQ(test, p->signals, s->signals);
+	KUNIT_EXPECT_EQ(test, p->queued, !!s->signals);
+	for (i = 0; i < 100 && !s->no_address && !PageHWPoison(page); i++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, PageHWPoison(page), !s->no_address);
+	if (p->signals)
+		KUNIT_EXPECT_EQ(test, p->info.si_signo, SIGBUS);
+}
+
+static void sysctl_values(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, set_sysctl("2"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, set_sysctl("-1"), -EINVAL);
 }
 
 static struct kunit_case sigbus_cases[] = {
 	KUNIT_CASE_PARAM(sigbus, scenario_gen_params),
+	KUNIT_CASE(sysctl_values),
+	KUNIT_CASE_PARAM(genuine, genuine_gen_params),
 	{}
 };
 

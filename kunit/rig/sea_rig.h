@@ -46,6 +46,7 @@ void sea_rig_repair(void);
 void sea_rig_stats(struct sea_rig_stats *s);
 void sea_rig_set_severity(unsigned int set);
 void sea_rig_set_patience(unsigned int ms);
+void sea_rig_repeat(void);
 #else
 static inline const char *sea_rig_missing(void) { return "needs RIG: CONFIG_ARM64_SEA_RIG"; }
 static inline bool sea_rig_reports(void) { return false; }
@@ -64,6 +65,7 @@ static inline void sea_rig_stats(struct sea_rig_stats *s)
 
 static inline void sea_rig_set_severity(unsigned int set) { }
 static inline void sea_rig_set_patience(unsigned int ms) { }
+static inline void sea_rig_repeat(void) { }
 #endif
 
 #endif /* KUNIT_SEA_RIG_H */

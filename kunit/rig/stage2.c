@@ -339,6 +339,18 @@ void sea_rig_set_severity(unsigned int set)
 }
 
 /**
+ * sea_rig_repeat() - have the next record say what the last one said
+ *
+ * A firmware without numbers does, where the same address aborts again.
+ *
+ * Context: any, without an error at the same time.
+ */
+void sea_rig_repeat(void)
+{
+	WRITE_ONCE(rig_firmware.records, rig_firmware.records - 1);
+}
+
+/**
  * sea_rig_set_patience() - choose for how long a record may wait to be read
  * @ms: milliseconds
  *

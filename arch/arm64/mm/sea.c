@@ -10,8 +10,10 @@
 
 #include <linux/acpi.h>
 #include <linux/extable.h>
+#include <linux/init.h>
 #include <linux/preempt.h>
 #include <linux/sched/signal.h>
+#include <linux/sysctl.h>
 #include <linux/task_work.h>
 #include <linux/uaccess.h>
 
@@ -24,9 +26,40 @@
 #include <asm/sysreg.h>
 #include <asm/traps.h>
 
-/* Runs when whoever knew more about the error has had its say. */
+/*
+ * kernel.sea_sigbus: 1, the default, tells the process whose copy failed with a
+ * SIGBUS; 0 leaves that to what its system call returns, as other architectures
+ * do. Neither changes what memory_failure() does and sends.
+ */
+static int sea_sigbus __read_mostly = 1;
+
+static struct ctl_table sea_sysctls[] = {
+	{
+		.procname	= "sea_sigbus",
+		.data		= &sea_sigbus,
+		.maxlen		= sizeof(sea_sigbus),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
+	},
+};
+
+static int __init sea_init_sysctls(void)
+{
+	register_sysctl_init("kernel", sea_sysctls);
+	return 0;
+}
+arch_initcall(sea_init_sysctls);
+
+/*
+ * Runs when whoever knew more about the error has had its say. A process is told
+ * where its own memory is lost, as memory_failure() tells it, and never a kernel
+ * address.
+ */
 static void sea_force_sigbus(struct callback_head *work)
 {
+	static const char msg[] = "synchronous external abort";
 	struct thread_struct *thread = &current->thread;
 
 	work->func = NULL;
@@ -35,8 +68,11 @@ static void sea_force_sigbus(struct callback_head *work)
 
 	thread->fault_address = 0;
 	thread->fault_code = 0;
-	arm64_force_sig_fault(SIGBUS, BUS_OBJERR, thread->sea_addr,
-			      "synchronous external abort");
+	if (is_ttbr0_addr(thread->sea_addr))
+		arm64_force_sig_mceerr(BUS_MCEERR_AR, thread->sea_addr,
+				       PAGE_SHIFT, msg);
+	else
+		arm64_force_sig_fault(SIGBUS, BUS_OBJERR, 0, msg);
 }
 
 /*
@@ -59,10 +95,9 @@ static void sea_requeue_sigbus(struct callback_head *work)
 static void sea_queue_sigbus(unsigned long far, unsigned long esr)
 {
 	struct callback_head *work = &current->thread.sea_work;
-	unsigned long addr = untagged_addr(far);
 
 	/* io_uring's are user workers. Who reclaims memory reads others' pages. */
-	if (!in_task() || !current->mm ||
+	if (!READ_ONCE(sea_sigbus) || !in_task() || !current->mm ||
 	    current->flags & (PF_KTHREAD | PF_USER_WORKER | PF_MEMALLOC))
 		return;
 
@@ -70,11 +105,8 @@ static void sea_queue_sigbus(unsigned long far, unsigned long esr)
 	if (work->func)
 		return;
 
-	/* User space must not learn a kernel address. */
-	current->thread.sea_addr = 0;
-	if (!(esr & ESR_ELx_FnV) && is_ttbr0_addr(addr))
-		current->thread.sea_addr = addr;
-
+	current->thread.sea_addr = esr & ESR_ELx_FnV ? ULONG_MAX :
+						       untagged_addr(far);
 	work->func = sea_requeue_sigbus;
 	if (task_work_add(current, work, TWA_RESUME))
 		work->func = NULL;	/* exiting, nobody to tell */

@@ -19,6 +19,7 @@
 
 #define EINJ	"/sys/kernel/debug/apei/einj/"
 #define RIG	"/sys/kernel/debug/sea_rig/"
+#define SEA_SIGBUS	"/proc/sys/kernel/sea_sigbus"
 
 #define POISON_MAX_DATA	256
 
