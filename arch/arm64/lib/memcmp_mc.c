@@ -21,7 +21,7 @@ static __always_inline bool load_mc(const void *from, __be64 *word)
 		     "2:\n"
 		     __DEFINE_ASM_GPR_NUMS
 		     __ASM_EXTABLE_RAW("1b", "2b", __stringify(EX_TYPE_KLOAD_SEA),
-				       EX_DATA_REG(FAR, "xzr"))
+				       EX_DATA_REG(FAR, xzr))
 		     : "+r" (poison), "=&r" (*word) : "Q" (*(const u64 *)from));
 	return !poison;
 }
