@@ -660,7 +660,8 @@ static void copy_sweep(struct kunit *test)
 				edge = c->si.mapped + (align + p) % 16;
 				c->offset = edge - p;
 				c->to_align = (c->to_align + 1) % 16;
-				c->si.poison[0] = (struct sea_poison){ edge, sweep_poison(c, edge) };
+				c->si.poison[0].offset = edge;
+				c->si.poison[0].len = sweep_poison(c, edge);
 				if (!poisoned_copy(test, c, p))
 					return;
 				aborts++;

@@ -429,6 +429,7 @@ CHECKPATCH_IGNORE = {
 }
 CHECKPATCH_WRONG = {
     "Kconfig: WARNING:EMBEDDED_FILENAME": "the name of another Kconfig, to source it",
+    "arch/arm64/include/asm/asm-extable.h: ERROR:SPACING": "the default of an assembly macro",
     "arch/arm64/include/asm/asm-uaccess.h: CHECK:SPACING": "assembly, taken for C by its ending",
     "arch/arm64/include/asm/asm-uaccess.h: ERROR:SPACING": "likewise, a label",
     "arch/arm64/mm/sea.c: WARNING:CONST_STRUCT": "6.12 takes no constant ctl_table",

@@ -48,7 +48,7 @@ static void drop_anon(void)
 static void drop_private(void)
 {
 	madvise(private, PAGE, MADV_DONTNEED);
-	*(volatile char *)private;
+	__atomic_load_n(private, __ATOMIC_RELAXED);
 }
 
 static void rewind_file(void)
@@ -70,7 +70,7 @@ static void drain_pipe(void)
 
 static bool user_fault(void)
 {
-	*(volatile char *)anon = 1;
+	__atomic_store_n(anon, 1, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -93,7 +93,7 @@ static bool get_user_fault(void)
 
 static bool cow_fault(void)
 {
-	*(volatile char *)private = 1;
+	__atomic_store_n(private, 1, __ATOMIC_RELAXED);
 	return true;
 }
 

@@ -63,12 +63,12 @@ FIXTURE_TEARDOWN_PARENT(poison)
  */
 #define EXPECT_TOLD(_child, _addr, _lsb) do { \
 	const struct child *_told = (_child); \
-	bool _late = worker_may_isolate(); \
-	if (_late && !(_addr) && _told->code == BUS_OBJERR) \
+	bool _late = worker_may_isolate(), _by_addr = (_addr); \
+	if (_late && !_by_addr && _told->code == BUS_OBJERR) \
 		EXPECT_SIGBUS(_told, BUS_OBJERR, NULL, -1); \
 	else \
 		EXPECT_SIGBUS(_told, BUS_MCEERR_AR, _told->va, \
-			      _late && (_addr) && _told->lsb == 12 ? 12 : (_lsb)); \
+			      _late && _by_addr && _told->lsb == 12 ? 12 : (_lsb)); \
 } while (0)
 
 #define EXPECT_NO_SIGBUS(_child)	EXPECT_EQ(0, (_child)->sigbus)
