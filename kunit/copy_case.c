@@ -297,7 +297,7 @@ void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
 		   "%s: %s: returned %ld; len %zu, from %%16 = %zu, to %%16 = %zu, poison at %ld, abort at %pS, address %ld, match %u, fixed up %u, died %u (%s)\n",
 		   c->r->name, why, left, c->len, c->offset % 16, c->to_align % 16,
 		   (long)(c->si.poison[0].offset - c->offset), (void *)c->si.before.pc,
-		   (long)(c->si.fault - c->si.trap - c->offset), c->si.matches,
+		   (long)(__untagged_addr(c->si.fault) - c->si.trap - c->offset), c->si.matches,
 		   c->si.fixed, c->si.died, c->si.msg ?: "not at all");
 }
 

@@ -729,7 +729,7 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 		return "not claimed once";
 	if (a->traps == DESTINATION)
 		start = (unsigned long)copy_to(c);
-	p = c->si.fault - start;
+	p = __untagged_addr(c->si.fault) - start;
 	if (p >= c->len)
 		return "accessed what is not to be copied";
 	if (a->traps == UNMAPPED)
@@ -946,7 +946,7 @@ static int copy_half(void *data)
 		WRITE_ONCE(h->together, h->together + READ_ONCE(h->other->running));
 		WRITE_ONCE(h->running, false);
 		h->wrong += copy_wrong(c, left, c->len - h->p) || c->si.matches != 1 ||
-			    c->si.fault != c->si.trap + h->p;
+			    __untagged_addr(c->si.fault) != c->si.trap + h->p;
 		cond_resched();
 	}
 	complete(&h->done);
