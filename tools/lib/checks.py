@@ -232,7 +232,7 @@ def same(what, ours, base):
 
 # Files that our routines include with definitions of their own, and a function of each.
 INCLUDED = {"copy_page": ("__pi_copy_page", "copy_page"),
-            "memcpy": ("__pi_memcpy_generic", "__pi_memcpy")}
+            "memcpy": ("__pi_memcpy_generic", "__pi_memcpy", "__memcpy")}
 
 
 def copy_page(k):
