@@ -28,7 +28,8 @@
  * struct source - an iterator over memory that traps
  * @si: the abort
  * @pattern: what the memory holds
- * @kvec: its pieces, or @iovec if it is user memory
+ * @kvec: its pieces
+ * @iovec: its pieces, if it is user memory
  * @iter: the iterator, over all of it
  * @to: destination
  * @size: of all, in bytes
