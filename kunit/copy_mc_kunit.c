@@ -735,7 +735,8 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 		return "aborted elsewhere";
 	if (!c->si.fixed || c->si.died || c->si.retried)
 		return "not fixed up";
-	if (c->si.claims != (a->fault ? 0 : c->si.fixed) || c->si.fixed > most_aborts(c))
+	if (a->fault ? c->si.claims :
+	    c->si.claims != c->si.fixed || c->si.fixed > most_aborts(c))
 		return "not claimed once";
 	if (a->traps == DESTINATION)
 		start = (unsigned long)copy_to(c);
