@@ -466,7 +466,8 @@ static void expect_genuine(struct kunit *test, struct pages *p, struct page *pag
 	KUNIT_EXPECT_EQ(test, p->si.matches, 1);
 	KUNIT_EXPECT_EQ(test, p->si.fixed, 1);
 	KUNIT_EXPECT_EQ(test, p->si.claims, 1);
-	KUNIT_EXPECT_EQ(test, __untagged_addr(p->si.fault), __untagged_addr((unsigned long)page_address(page)));
+	KUNIT_EXPECT_EQ(test, __untagged_addr(p->si.fault),
+			__untagged_addr((unsigned long)page_address(page)));
 	KUNIT_EXPECT_FALSE(test, p->si.esr & ESR_ELx_WNR);
 }
 
