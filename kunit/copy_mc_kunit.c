@@ -1094,8 +1094,6 @@ static void copy_to_user_retry(struct kunit *test)
 	}
 }
 
-#define LINE	64UL
-
 /*
  * Poison is a whole line. One load meets it, wherever in the range or across its ends
  * it is; none does next to it, and no line is loaded twice but the last.
@@ -1110,13 +1108,13 @@ static void look_each_line(struct kunit *test)
 	while (next_copy(c)) {
 		size_t first, last, line;
 
-		c->offset = LINE + 4 * c->offset + 3 * (c->to_align != 0);
-		first = c->offset / LINE;
-		last = (c->offset + c->len - 1) / LINE;
+		c->offset = POISON_LINE + 4 * c->offset + 3 * (c->to_align != 0);
+		first = c->offset / POISON_LINE;
+		last = (c->offset + c->len - 1) / POISON_LINE;
 		for (line = first - 1; line <= last + 1; line++) {
 			bool dead = line >= first && line <= last, found;
 
-			c->si.poison[0] = (struct sea_poison){ line * LINE, LINE };
+			c->si.poison[0] = (struct sea_poison){ line * POISON_LINE, POISON_LINE };
 			sea_inject_arm(&c->si);
 			found = mem_has_poison(from + c->offset, c->len);
 			sea_inject_disarm(&c->si);
@@ -1139,7 +1137,7 @@ static const struct comparison {
 	{ 0, PAGE_SIZE }, { 7, PAGE_SIZE }, { 8, PAGE_SIZE }, { 63, PAGE_SIZE },
 	{ 64, PAGE_SIZE }, { 2000, PAGE_SIZE }, { PAGE_SIZE - 1, PAGE_SIZE },
 	{ PAGE_SIZE, 0, true }, { PAGE_SIZE, 1, true },
-	{ PAGE_SIZE, PAGE_SIZE / LINE - 1, true },
+	{ PAGE_SIZE, PAGE_SIZE / POISON_LINE - 1, true },
 	{ 0, 0, true }, { 2000, 0, true }, { 8, 0, true }, { 8, 1, true }, { 8, 40, true },
 	{ 0, 1 }, { 7, 1 }, { 7, 40 },		/* the first word is enough */
 };
@@ -1152,7 +1150,7 @@ static void compare_one(struct kunit *test, struct copy *c, const struct compari
 
 	if (cmp->differ < PAGE_SIZE)
 		c->si.alias[cmp->differ] = c->pattern[cmp->differ] + sign;
-	c->si.poison[0] = (struct sea_poison){ cmp->dead * LINE, LINE };
+	c->si.poison[0] = (struct sea_poison){ cmp->dead * POISON_LINE, POISON_LINE };
 	if (swapped)
 		swap(a, b);
 	sea_inject_arm(&c->si);

@@ -105,4 +105,18 @@ FIXTURE_TEARDOWN_PARENT(poison)
 	} \
 } while (0)
 
+/*
+ * The child came to its poison with a load or store of its own, and was told where: it
+ * is the @_n-th since the test began, and each was consumed once.
+ */
+#define EXPECT_MET(_child, _n) do { \
+	const struct child *_met = (_child); \
+	const int _times = (_n); \
+	EXPECT_EXITED(_met); \
+	EXPECT_EQ(-1, _met->ret); \
+	EXPECT_SIGBUS(_met, BUS_MCEERR_AR, _met->va, 12); \
+	EXPECT_ISOLATED(_met->pa, _times); \
+	EXPECT_ABORTS(_times); \
+} while (0)
+
 #endif /* FIXTURE_H */
