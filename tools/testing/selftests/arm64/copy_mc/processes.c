@@ -166,6 +166,7 @@ static void do_try(struct __test_metadata *_metadata,
 	struct child *c = run_child(try, fn);
 
 	EXPECT_MET(c, n);
+	EXPECT_ABORTS(n);
 }
 
 TEST_F(poison, user_exclusive)
