@@ -11,6 +11,7 @@
 #include <linux/highmem.h>
 #include <linux/string.h>
 #include <linux/types.h>
+#include <linux/uaccess.h>
 
 #ifdef CONFIG_ARCH_HAS_FAST_COPY_MC
 bool __must_check mem_has_poison(const void *from, size_t n);
@@ -23,6 +24,28 @@ static inline bool mem_has_poison(const void *from, size_t n)
 
 #define memcmp_mc(a, b, n)	memcmp(a, b, n)
 #endif
+
+/**
+ * memcpy_unless_poison() - copy_mc_to_kernel() where that costs what memcpy() costs
+ * @to: destination, in kernel memory
+ * @from: source, in kernel memory; the two do not overlap
+ * @n: length in bytes
+ *
+ * Elsewhere it is memcpy(), so that a caller which can fail need not pay for it.
+ * Never sleeps.
+ *
+ * Return: bytes not copied, as copy_mc_to_kernel() does.
+ */
+static __always_inline size_t __must_check
+memcpy_unless_poison(void *to, const void *from, size_t n)
+{
+#ifdef CONFIG_ARCH_HAS_FAST_COPY_MC
+	return copy_mc_to_kernel(to, from, n);
+#else
+	memcpy(to, from, n);
+	return 0;
+#endif
+}
 
 /**
  * page_has_poison() - load each line of a page, to see if it holds poison

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <linux/elf.h>
+#include <linux/fuse.h>
 #include <linux/kernel-page-flags.h>
 #include <linux/loop.h>
 #include <linux/mempolicy.h>
@@ -1768,6 +1769,181 @@ TEST_F(poison, loop_read_nothing)
 {
 	LOOP(.use = loop_read, .ret = -1, .err = EIO, .from = DEAD * 4096,
 	     .good = DEAD);
+}
+
+/*
+ * A file system in user space that is one file, of two pages. The poison is in a
+ * page that the client writes, and the server reads it as part of the request; or it
+ * is in a page that the server answers a read with. The request fails, and the next
+ * one is served.
+ */
+
+#define FUSE_FILE	"/tmp/fuse"
+
+struct fuse {
+	int dev;
+	bool write;
+};
+
+union fuse_reply {
+	struct fuse_init_out init;
+	struct fuse_attr_out attr;
+	struct fuse_open_out open;
+	struct fuse_write_out write;
+};
+
+static ssize_t fuse_answer(int dev, uint64_t unique, int err, void *data, size_t len)
+{
+	struct fuse_out_header head = {
+		.len = sizeof(head) + len,
+		.error = -err,
+		.unique = unique,
+	};
+	struct iovec iov[] = { { &head, sizeof(head) }, { data, len } };
+
+	return writev(dev, iov, len ? 2 : 1);
+}
+
+/* Serve until the file is unmounted. Return how the request with poison ended. */
+static long fuse_serve(struct child *c)
+{
+	const struct fuse *run = c->arg;
+	size_t room = FUSE_MIN_READ_BUFFER + 2 * page_size;
+	struct fuse_in_header *in = malloc(room);
+	struct fuse_write_in *write_in = (void *)(in + 1);
+	char *p = map_pair(MAP_PRIVATE);
+	union fuse_reply reply;
+	int end = 0;
+	ssize_t n;
+
+	need(in && p && child_await(c, 1), "mount");
+	while ((n = read(run->dev, in, room)) >= 0 || errno != ENODEV) {
+		if (n < 0) {
+			need(run->write && !end, "request");
+			end = errno;
+			continue;
+		}
+		memset(&reply, 0, sizeof(reply));
+		switch (in->opcode) {
+		case FUSE_INIT:
+			reply.init.major = FUSE_KERNEL_VERSION;
+			reply.init.minor = FUSE_KERNEL_MINOR_VERSION;
+			reply.init.max_write = 2 * page_size;
+			n = sizeof(reply.init);
+			break;
+		case FUSE_GETATTR:
+			reply.attr.attr.ino = FUSE_ROOT_ID;
+			reply.attr.attr.mode = S_IFREG | 0600;
+			reply.attr.attr.nlink = 1;
+			reply.attr.attr.size = 2 * page_size;
+			n = sizeof(reply.attr);
+			break;
+		case FUSE_OPEN:
+			n = sizeof(reply.open);
+			break;
+		case FUSE_READ:
+			if (run->write || end) {
+				fuse_answer(run->dev, in->unique, 0, p, page_size);
+				continue;
+			}
+			child_poison(c, p + page_size);
+			n = fuse_answer(run->dev, in->unique, 0, c->va, page_size);
+			end = n < 0 ? errno : -1;
+			continue;
+		case FUSE_WRITE:
+			need(same_pages((char *)(write_in + 1), write_in->size), "data");
+			reply.write.size = write_in->size;
+			n = sizeof(reply.write);
+			break;
+		default:
+			fuse_answer(run->dev, in->unique, ENOSYS, NULL, 0);
+			continue;
+		}
+		fuse_answer(run->dev, in->unique, 0, &reply, n);
+	}
+	return end;
+}
+
+static long fuse_use(struct child *c)
+{
+	const struct fuse *run = c->arg;
+	ssize_t (*io)(int fd, void *buf, size_t len, off_t off) = pread;
+	int fd = open(FUSE_FILE, O_RDWR | O_DIRECT), err;
+	char *p = map_pair(MAP_PRIVATE);
+	long ret;
+
+	need(fd >= 0 && p, FUSE_FILE);
+	if (run->write) {
+		io = (void *)pwrite;
+		child_poison(c, p + page_size);
+	}
+	ret = io(fd, p, 2 * page_size, 0);
+	err = errno;
+	if (run->write) {
+		need(is_isolated(c->pa), "isolated");
+		need(child_load(c->va) == -1, "load");
+	} else {
+		memset(p, 0, page_size);
+	}
+	need(io(fd, p, page_size, 0) == (ssize_t)page_size, "next request");
+	need(same_pages(p, page_size), "data");
+	close(fd);
+	errno = err;
+	return ret;
+}
+
+static void do_fuse(struct __test_metadata *_metadata,
+		    struct _test_data_poison *self, bool write)
+{
+	struct fuse run = { open("/dev/fuse", O_RDWR), write };
+	struct child *server, *client;
+	char options[64];
+	int fd;
+
+	if (run.dev < 0)
+		SKIP(return, "needs FUSE_FS");
+
+	server = child_start(fuse_serve, &run);
+	fd = open(FUSE_FILE, O_CREAT | O_RDWR, 0600);
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=100000,user_id=0,group_id=0", run.dev);
+	ASSERT_EQ(0, mount("fuse", FUSE_FILE, "fuse", 0, options));
+	child_step(server, 1);
+	client = run_child(fuse_use, &run);
+	EXPECT_EQ(0, umount(FUSE_FILE));
+	child_wait(server);
+	close(fd);
+	close(run.dev);
+	unlink(FUSE_FILE);
+
+	EXPECT_EXITED(client);
+	EXPECT_EXITED(server);
+	EXPECT_RET(client, -1, EIO);
+	if (write) {
+		/* The server goes on as if the request had been interrupted. */
+		EXPECT_EQ(ENOENT, server->ret);
+		/* 7.3's memory_failure() may find the page still in use. */
+		EXPECT_SIGBUS(server, server->code == SI_KERNEL ? SI_KERNEL :
+			      BUS_OBJERR, NULL, -1);
+		EXPECT_SIGBUS(client, BUS_MCEERR_AR, client->va, 12);
+		EXPECT_ISOLATED(client->pa, 1);
+	} else {
+		EXPECT_EQ(EFAULT, server->ret);
+		expect_told(_metadata, server, 12);
+		EXPECT_NO_SIGBUS(client);
+		EXPECT_ISOLATED(server->pa, 1);
+	}
+	EXPECT_ABORTS(1);
+}
+
+TEST_F(poison, fuse_write)
+{
+	do_fuse(_metadata, self, true);
+}
+
+TEST_F(poison, fuse_read)
+{
+	do_fuse(_metadata, self, false);
 }
 
 /*
