@@ -9,6 +9,7 @@
 #define _LINUX_MEM_POISON_H
 
 #include <linux/highmem.h>
+#include <linux/libnvdimm.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <linux/uaccess.h>
@@ -45,6 +46,30 @@ memcpy_unless_poison(void *to, const void *from, size_t n)
 	memcpy(to, from, n);
 	return 0;
 #endif
+}
+
+/**
+ * memcpy_flushcache_unless_poison() - memcpy_unless_poison() to persistent memory
+ * @to: destination, in persistent memory
+ * @from: source, in kernel memory
+ * @n: length in bytes
+ *
+ * Never sleeps.
+ *
+ * Return: bytes not copied. The others are written back as memcpy_flushcache() does it.
+ */
+static __always_inline size_t __must_check
+memcpy_flushcache_unless_poison(void *to, const void *from, size_t n)
+{
+	/* Who has fast safe copies makes no use of non-temporal stores. */
+	if (IS_ENABLED(CONFIG_ARCH_HAS_FAST_COPY_MC)) {
+		size_t left = memcpy_unless_poison(to, from, n);
+
+		arch_wb_cache_pmem(to, n - left);
+		return left;
+	}
+	memcpy_flushcache(to, from, n);
+	return 0;
 }
 
 /**

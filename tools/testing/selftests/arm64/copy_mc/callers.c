@@ -1947,13 +1947,69 @@ TEST_F(poison, fuse_read)
 }
 
 /*
+ * A disk in memory: what is written to it, the CPU reads. The write fails at the page
+ * with poison, and the one before is on the disk.
+ */
+
+#define PMEM	"/dev/pmem0"
+#define ZRAM	"/dev/zram0"
+
+static long disk_write(struct child *c)
+{
+	int fd = open(c->arg, O_RDWR | O_DIRECT), err;
+	char *p = map_pair(MAP_PRIVATE), *back = loop_buffer();
+	long ret;
+
+	need(fd >= 0 && p, c->arg);
+	need(pwrite(fd, back, 2 * page_size, 0) == 2 * (ssize_t)page_size, "zeroes");
+	child_poison(c, p + page_size);
+	ret = pwrite(fd, p, 2 * page_size, 0);
+	err = errno;
+	need(pread(fd, back, 2 * page_size, 0) == 2 * (ssize_t)page_size, "read");
+	need(same_pages(back, page_size), "data");
+	need(!memcmp(back + page_size, back + 2 * page_size, page_size), "poison");
+	close(fd);
+	errno = err;
+	return ret;
+}
+
+static void do_disk_write(struct __test_metadata *_metadata,
+			  struct _test_data_poison *self, char *disk)
+{
+	struct child *c = run_child(disk_write, disk);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EIO);
+	expect_told(_metadata, c, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
+}
+
+TEST_F(poison, pmem_write)
+{
+	if (access(PMEM, F_OK))
+		SKIP(return, "needs NVDIMM");
+
+	do_disk_write(_metadata, self, PMEM);
+}
+
+TEST_F(poison, zram_write)
+{
+	if (access(ZRAM, F_OK))
+		SKIP(return, "needs ZRAM");
+
+	ASSERT_EQ(0, write_file("/sys/block/zram0/disksize", "1M"));
+	do_disk_write(_metadata, self, ZRAM);
+	EXPECT_EQ(0, write_file("/sys/block/zram0/reset", "1"));
+}
+
+/*
  * Persistent memory: one that is given pages, so that a file system can map it, and
  * one that has none.
  *
  * /proc/kpageflags knows nothing of its pages.
  */
 
-#define PMEM	"/dev/pmem0"
 #define RAW	"namespace1.0"
 #define BTT	ND "devices/btt1.0/"
 #define PFN	ND "devices/pfn0.0/"
