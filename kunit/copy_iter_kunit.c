@@ -365,12 +365,15 @@ static void iter_page_to_user(struct kunit *test)
 	for (p = 0; p < PAGE_SIZE; p += 13) {
 		si.poison[0] = (struct sea_poison){ p, PAGE_SIZE - p };
 		iov_iter_ubuf(&iter, ITER_DEST, (void __user *)to, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, fault_in_iov_iter_writeable(&iter, PAGE_SIZE), 0);
 		sea_inject_arm(&si);
 		copied = copy_page_to_iter(page, 0, PAGE_SIZE, &iter);
 		sea_inject_disarm(&si);
 		KUNIT_ASSERT_EQ(test, si.fixed, 1);
 		KUNIT_ASSERT_LE(test, copied, p);
 		KUNIT_ASSERT_LE(test, p - copied, MAX_OVER);
+		/* There are those who try again once all of it is there. */
+		KUNIT_ASSERT_EQ(test, fault_in_iov_iter_writeable(&iter, 8), 8);
 	}
 }
 
