@@ -1217,7 +1217,7 @@ static const char *both_wrong(struct kunit *test, struct both *b, bool genuine,
 	}
 	if (b->left != left || memcmp(b->bytes, bytes, n))
 		return "result other than with a simulated abort";
-	if (!sea_same(test, &b->simulated, &b->c->si))
+	if (!sea_same(test, &b->simulated, &b->c->si, b->c->r->wrapper || b->c->r->pages))
 		return "abort other than the simulated one";
 	return NULL;
 }

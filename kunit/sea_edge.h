@@ -45,7 +45,7 @@ void sea_edge_write(struct kunit *test, struct sea_edge *e, const u8 *from);
 void sea_edge_read(struct kunit *test, struct sea_edge *e, u8 *to);
 
 bool sea_same(struct kunit *test, const struct sea_inject *simulated,
-	      const struct sea_inject *genuine);
+	      const struct sea_inject *genuine, bool wrapped);
 
 /* Where what aborts begins */
 static inline unsigned long sea_edge(const struct sea_edge *e)

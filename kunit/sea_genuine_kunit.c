@@ -143,7 +143,7 @@ static void plain_dies(struct kunit *test)
 		memcpy(first, mem, SIZE);
 	}
 	KUNIT_EXPECT_EQ(test, memcmp(first, mem, SIZE), 0);
-	sea_same(test, simulated, si);
+	sea_same(test, simulated, si, false);
 }
 
 static const struct injector {

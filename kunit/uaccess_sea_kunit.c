@@ -588,7 +588,7 @@ static void access_both(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, memcmp(both[0]->mem + start + a->poison,
 					     both[1]->mem + start + a->poison,
 					     SIZE - a->poison), 0);
-	sea_same(test, &both[0]->si, &both[1]->si);
+	sea_same(test, &both[0]->si, &both[1]->si, false);
 }
 
 static int uaccess_suite_init(struct kunit_suite *suite)
