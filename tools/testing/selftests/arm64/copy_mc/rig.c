@@ -548,10 +548,11 @@ TEST_F(poison, async_write)
 	EXPECT_EXITED(c);
 	EXPECT_RET(c, -1, EFAULT);
 	/* Of a page fault in a system call nobody is told. */
-	if (rig_stat("aborts") == self->aborts)
+	if (rig_stat("aborts") == self->aborts) {
 		EXPECT_NO_SIGBUS(c);
-	else
+	} else {
 		EXPECT_TOLD(c, c->va, 12);
+	}
 	EXPECT_ISOLATED(c->pa, 1);
 	EXPECT_ABORTS_FROM_TO(0, 1);
 }
