@@ -12,9 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
-from lib import judge, packages, tree, ui
+from lib import judge, packages, resume, tree, ui
 from lib.overlay import KERNELS, version_key
 from lib.ui import Fail
 
@@ -436,35 +437,48 @@ def boot_suites(args, extra, result):
     start = time.monotonic()
     path = path_with(home, result.binary)
     cmd = [*kunit, "exec", *common, f"--timeout={args.timeout}", *for_exec]
-    if args.glob:
-        cmd.append(args.glob)
     if has_option(extra, *UNJUDGED):
-        with process(cmd, cwd=top, env={"PATH": path}) as p:
+        with process([*cmd, *filter(None, [args.glob])], cwd=top, env={"PATH": path}) as p:
             p.wait()
         if p.returncode:
             raise Fail(f"kunit.py ended with exit code {p.returncode}; its output is above")
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(result.log)
-    raw = has_option(extra, "--raw_output")
-    said, code = _boot(cmd if raw else [*cmd, "--raw_output=all"], top, path, echo=raw)
+    raw, code = has_option(extra, "--raw_output"), 0
+    if not raw:
+        cmd.append("--raw_output=all")
+
+    def boot(glob):
+        nonlocal code
+        said, code, silent = _boot([*cmd, *filter(None, [glob])], top, path, raw,
+                                   getattr(args, "silence", args.timeout))
+        return said, silent
+
+    cases = judge.suites(tree.REPO, slow=FAST not in extra)
+    done = resume.boots(args.glob, result.expected, cases, boot)
     lines = _read(result.log)
+    if done.number > 1 or done.problems:
+        lines = done.lines
+        with open(result.log, "w", encoding="utf-8") as f:
+            f.writelines(line + "\n" for line in lines)
     result.verdict = judge.judge(
         lines, "\n".join(_read(os.path.join(result.dir, ".config"))),
         [] if has_option(extra, "--filter") and FAST not in extra else result.expected,
         must_have(result.version, result.qemu, machine, extra),
         must_lack(result.qemu, machine, extra),
-        skips_asked_for=has_option(extra, "--filter_action"))
+        skips_asked_for=has_option(extra, "--filter_action"), stopped=done.stopped)
     _parse(kunit, top, args, result)
     problems = result.verdict.problems
-    if any("timed out after" in line for line in said):
+    problems[:0] = done.problems
+    if any("timed out after" in line for line in done.lines):
         problems.insert(0, f"the kernel hung: not done after {args.timeout} s; see its last "
                            "lines above, or give it longer with --timeout")
-    elif code:
+    elif code and not done.problems:
         problems.append(f"kunit.py exec ended with exit code {code}")
     if not any(s.finished for s in result.verdict.suites) or problems and "hung" in problems[0]:
         ui.note("the last lines of the console:")
-        for line in (lines or said)[-15:]:
+        for line in (lines or done.lines)[-15:]:
             ui.note("  " + line)
     result.times["boot"] = time.monotonic() - start
 
@@ -483,19 +497,38 @@ def path_with(home, binary):
     return where + os.pathsep + os.environ.get("PATH", os.defpath)
 
 
-def _boot(cmd, top, path, echo):
-    """Boots the kernel and says how each suite did; gives kunit.py's output and exit code."""
-    said, log = [], judge.Log()
+def _boot(cmd, top, path, echo, silence):
+    """Boots the kernel and says how each suite did.
+
+    Gives kunit.py's output, its exit code, and how long the kernel had said nothing when it
+    was killed, 0 if it was not.
+    """
+    said, log, last, silent = [], judge.Log(), time.monotonic(), 0
     with process(cmd, cwd=top, env={"PATH": path}, stdout=subprocess.PIPE,
                  stderr=subprocess.STDOUT, text=True, errors="backslashreplace") as p:
+        ended = threading.Event()
+
+        def watch():
+            nonlocal silent
+            while not ended.wait(1):
+                if time.monotonic() - last > silence:
+                    silent = silence
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(p.pid, signal.SIGKILL)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
         for line in p.stdout:
+            last = time.monotonic()
             said.append(line.rstrip())
             if echo:
                 ui.say(line.rstrip())
             if suite := log.feed(line):
                 say_suite(suite)
         p.wait()
-    return said, p.returncode
+        ended.set()
+        watcher.join()
+    return said, p.returncode, silent
 
 
 def say_suite(suite):
@@ -559,13 +592,20 @@ def add_limits(parser, timeout):
                         help=f"seconds that a kernel may take for all suites (default {timeout})")
 
 
+def add_silence(parser, silence=120):
+    """For who boots again behind a case that hangs.  A sweep takes half a minute."""
+    parser.add_argument("--silence", type=ui.at_least(1), default=silence, metavar="S",
+                        help="seconds that a kernel may say nothing; then what runs has hung, and "
+                             f"what is behind it is booted without it (default {silence})")
+
+
 def summary(result):
     """The closing lines of a run."""
     v = result.verdict
     for problem in v.problems:
         ui.say(f"FAIL {problem}")
     t = result.times
-    ran = sum(s.finished for s in v.suites)
+    ran = len({s.name for s in v.suites if s.finished})
     ui.step("summary")
     ui.note(f"kernel   Linux {result.version}")
     ui.note(f"QEMU     {'.'.join(map(str, result.qemu))}, {result.features()}")

@@ -126,18 +126,15 @@ class Watch(judge.Log):
     def __init__(self):
         super().__init__()
         self.sign = None
-        self._case = ""
 
     def feed(self, line):
-        if m := re.search(r" {8}# Subtest: (.*)", line):
-            self._case = m[1].strip()
         if not self.sign and judge.BAD_TEXT.search(line) and "[ cut here ]" not in line:
             self.sign = f"the log{self._where()}: {line.strip()}"
         return super().feed(line)
 
     def _result(self, depth, ok, name, reason):
         if ok == "not ok" and not self.sign:
-            where = {judge.CASE: name, judge.PARAM: f"{self._case}[{name}]"}.get(depth, "")
+            where = {judge.CASE: name, judge.PARAM: f"{self.case}[{name}]"}.get(depth, "")
             self.sign = f"{self.suites[-1].name} {where}" if where and self.suites else name
         return super()._result(depth, ok, name, reason)
 
