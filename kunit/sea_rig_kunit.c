@@ -75,6 +75,7 @@ struct rig {
 	bool drop;
 	bool wait;
 	bool isolated;
+	bool announced;
 	bool pan;
 	unsigned int strangers;
 };
@@ -717,6 +718,7 @@ static void look_at_record(struct sea_inject *si)
 	struct rig *r = container_of(si, struct rig, si);
 	int i;
 
+	r->announced = sea_record_waits(&async_source);
 	for (i = 0; r->wait && !PageHWPoison(pfn_to_page(PHYS_PFN(r->at))) && i < 100; i++)
 		msleep(20);
 	r->isolated = PageHWPoison(pfn_to_page(PHYS_PFN(r->at)));
@@ -779,6 +781,8 @@ static void reported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, after.lost, before.lost);
 	KUNIT_EXPECT_EQ(test, after.again != before.again, report->isolated == BEFORE);
 
+	/* What was to come first has been read, too. */
+	KUNIT_EXPECT_FALSE(test, r->announced);
 	KUNIT_EXPECT_EQ(test, r->recorded, report->record);
 	if (r->recorded) {
 		KUNIT_EXPECT_EQ(test, r->record.severity, report->severity);
