@@ -1150,6 +1150,9 @@ static void compare_one(struct kunit *test, struct copy *c, const struct compari
 
 	if (cmp->differ < PAGE_SIZE)
 		c->si.alias[cmp->differ] = c->pattern[cmp->differ] + sign;
+	/* The byte behind it has no say. */
+	if (cmp->differ < PAGE_SIZE - 1)
+		c->si.alias[cmp->differ + 1] = c->pattern[cmp->differ + 1] - sign;
 	c->si.poison[0] = (struct sea_poison){ cmp->dead * POISON_LINE, POISON_LINE };
 	if (swapped)
 		swap(a, b);
