@@ -257,7 +257,8 @@ const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
 		if (left < bad)
 			return "poison said to be copied";
 		/* Whoever is not told where it is has nothing to go by. */
-		if (left > bad + (bad ? MAX_OVER : 0) && !c->si.fnv && !c->si.far)
+		if (left > contract_most_left(copy_counts(c->r), n, bad) && !c->si.fnv &&
+		    !c->si.far)
 			return "too many bytes said to be left";
 		good = n - left;
 	}

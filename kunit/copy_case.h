@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 
+#include "contract/contract.h"
 #include "sea_edge.h"
 #include "sea_inject.h"
 
@@ -15,18 +16,12 @@ struct kunit;
 /* Bytes on either side of the destination that must not change */
 #define REDZONE		64
 
-/* What memcpy_mc.S takes for poisoned around the fault address */
+/* What is taken for poisoned around the fault address */
 #define POISON_LINE	64
 
 /* The longest copy, and what there is of memory for it */
 #define MAX_LEN		(2 * PAGE_SIZE)
 #define AREA		(MAX_LEN + 2 * PAGE_SIZE)
-
-/*
- * memcpy_mc.S goes by lines of 64 bytes; in copy_template.S loads run up to 48 bytes
- * ahead of stores.
- */
-#define MAX_OVER	63
 
 /**
  * struct copy_routine - a routine that may meet poison
@@ -40,6 +35,7 @@ struct kunit;
  * @error: no count, -EFAULT
  * @zeroes: on an error, clears the part of the destination that was not copied
  * @wrapper: the work is another row's, which the sweep takes at each byte
+ * @dies: has no entries: each abort is fatal
  */
 struct copy_routine {
 	const char *name;
@@ -52,6 +48,7 @@ struct copy_routine {
 	bool error;
 	bool zeroes;
 	bool wrapper;
+	bool dies;
 };
 
 /**
@@ -98,9 +95,16 @@ void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
 	       const char *why);
 
 bool has_mops(void);
-bool copy_goes_by_address(const struct copy_routine *r);
+enum contract_count copy_counts(const struct copy_routine *r);
+bool copy_tries_again(const struct copy_routine *r);
 size_t copy_model_left(const struct copy *c, size_t p);
 size_t copy_model_again(const struct copy *c, size_t p);
+
+/* Does what a routine returns depend on the fault address? */
+static inline bool copy_goes_by_address(const struct copy_routine *r)
+{
+	return copy_counts(r) == COUNT_BY_ADDRESS;
+}
 
 static inline u8 *copy_to(const struct copy *c)
 {

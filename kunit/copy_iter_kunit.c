@@ -15,9 +15,13 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
+#include "contract/contract.h"
 #include "copy_case.h"
 
 #define SEGMENTS	3
+
+/* What may be lost of the piece, or the page, in which the poison is */
+#define MAX_OVER	((CONTRACT_COUNT == COUNT_ALL_LEFT) ? (int)PAGE_SIZE : CONTRACT_MAX_OVER)
 
 /* Before 7.0, flags are a number. */
 #ifndef EMPTY_VMA_FLAGS
@@ -48,11 +52,19 @@ struct source {
 	bool user;
 };
 
+/* What dies has nothing to remember; in_kernel[] and page_iters[] of copy_mc_kunit.c say so. */
+static void need_iter(struct kunit *test)
+{
+	if (!CONTRACT_ITER_RECOVERS)
+		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: iterators that remember");
+}
+
 static struct source *source_alloc(struct kunit *test, size_t size, bool user)
 {
 	struct source *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
 	size_t i;
 
+	need_iter(test);
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	s->size = size;
 	s->pattern = kunit_kzalloc(test, size, GFP_KERNEL);
@@ -356,6 +368,7 @@ static void iter_page_to_user(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_a_page, page), 0);
+	need_iter(test);
 	KUNIT_ASSERT_NE(test, to, 0);
 	err = sea_inject_page(test, &si, page);
 	if (err == -EOPNOTSUPP)

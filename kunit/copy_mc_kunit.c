@@ -15,7 +15,6 @@
 #include <linux/kasan.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
-#include <linux/mem_poison.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sizes.h>
@@ -23,8 +22,7 @@
 #include <linux/uio.h>
 #include <linux/xarray.h>
 
-#include <asm/copy_mc.h>
-
+#include "contract/contract.h"
 #include "copy_case.h"
 
 static unsigned long to_kernel(void *to, const void *from, size_t n)
@@ -213,17 +211,20 @@ static unsigned long plain_highpage(void *to, const void *from, size_t n)
 	return 0;
 }
 
+#define PLAIN_ITER(name, func, more...)						\
+	{ name, func, memcpy_mc, more, .dies = !CONTRACT_ITER_RECOVERS }
+
 static const struct copy_routine in_kernel[] = {
 	{ "copy_mc_to_kernel", to_kernel, memcpy_mc },
 	{ "_copy_mc_to_iter kvec", to_kvec, memcpy_mc, .wrapper = true },
-	{ "copy_to_iter kvec", plain_to_kvec, memcpy_mc, .wrapper = true },
-	{ "copy_from_iter kvec", from_kvec, memcpy_mc, .wrapper = true },
-	{ "copy_from_iter_nocache kvec", from_kvec_nocache, memcpy_mc, .wrapper = true },
+	PLAIN_ITER("copy_to_iter kvec", plain_to_kvec, .wrapper = true),
+	PLAIN_ITER("copy_from_iter kvec", from_kvec, .wrapper = true),
+	PLAIN_ITER("copy_from_iter_nocache kvec", from_kvec_nocache, .wrapper = true),
 };
 
 /* It copies nothing: memcpy() does, of what it has found good. */
 static const struct copy_routine lookers[] = {
-	{ "mem_has_poison", look_and_copy, mem_has_poison, .error = true },
+	{ "mem_has_poison", look_and_copy, mem_has_poison, .error = true, .dies = !CONTRACT_LOOKS },
 };
 
 static const struct copy_routine of_pages[] = {
@@ -234,14 +235,14 @@ static const struct copy_routine of_pages[] = {
 };
 
 static const struct copy_routine page_iters[] = {
-	{ "copy_from_iter bvec", from_bvec, memcpy_mc, PAGE_SIZE, .pages = true },
-	{ "copy_from_iter xarray", from_xarray, memcpy_mc, PAGE_SIZE, .pages = true },
-	{ "copy_from_iter folioq", from_folioq, memcpy_mc, PAGE_SIZE, .pages = true },
-	{ "copy_page_to_iter kvec", page_to_kvec, memcpy_mc, PAGE_SIZE, .pages = true },
-	{ "copy_page_to_iter_nofault kvec", page_to_kvec_nofault, memcpy_mc, PAGE_SIZE,
-	  .pages = true },
+	PLAIN_ITER("copy_from_iter bvec", from_bvec, PAGE_SIZE, .pages = true),
+	PLAIN_ITER("copy_from_iter xarray", from_xarray, PAGE_SIZE, .pages = true),
+	PLAIN_ITER("copy_from_iter folioq", from_folioq, PAGE_SIZE, .pages = true),
+	PLAIN_ITER("copy_page_to_iter kvec", page_to_kvec, PAGE_SIZE, .pages = true),
+	PLAIN_ITER("copy_page_to_iter_nofault kvec", page_to_kvec_nofault, PAGE_SIZE,
+		   .pages = true),
 #ifdef CONFIG_ARCH_HAS_UACCESS_FLUSHCACHE
-	{ "_copy_from_iter_flushcache kvec", from_kvec_flushcache, memcpy_mc, PAGE_SIZE },
+	PLAIN_ITER("_copy_from_iter_flushcache kvec", from_kvec_flushcache, PAGE_SIZE),
 #endif
 };
 
@@ -266,8 +267,8 @@ static const struct copy_routine get_users[] = {
 };
 
 static const struct copy_routine not_mc[] = {
-	{ "copy_page", plain_page, copy_page, PAGE_SIZE },
-	{ "copy_highpage", plain_highpage, copy_page, PAGE_SIZE, .pages = true },
+	{ "copy_page", plain_page, copy_page, PAGE_SIZE, .dies = true },
+	{ "copy_highpage", plain_highpage, copy_page, PAGE_SIZE, .pages = true, .dies = true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(in_kernel, in_kernel, name);
@@ -316,28 +317,52 @@ static void copy_unpoisoned(struct kunit *test)
 	}
 }
 
-/*
- * Once, but for who may find a later line first, and then loads what is before it. That
- * takes poison of more than a line, which the sweeps do not have.
- */
-static unsigned int most_aborts(const struct copy *c)
+/* Who cannot have stored anything, and is to try a single byte, meets the poison twice. */
+static unsigned int least_aborts(const struct copy *c, size_t p)
 {
-	return 1 + (copy_goes_by_address(c->r) && !c->si.pc &&
-		    c->si.poison[0].len - 1 >= POISON_LINE);
+	return 1 + (copy_tries_again(c->r) && !p && !c->si.pc);
+}
+
+/*
+ * Once, but for these, and for who may find a later line first, and then loads what is
+ * before it. That takes poison of more than a line, which the sweeps do not have.
+ */
+static unsigned int most_aborts(const struct copy *c, size_t p)
+{
+	return least_aborts(c, p) + (copy_goes_by_address(c->r) && !c->si.pc &&
+				     c->si.poison[0].len - 1 >= POISON_LINE);
+}
+
+/* The access was then made good, or its page repaired: the rest of the copy is done. */
+static const char *death_wrong(struct copy *c, unsigned long left, size_t p)
+{
+	if (!c->si.died || c->si.fixed ||
+	    memcmp(&c->si.before, &c->si.after, sizeof(c->si.before)))
+		return "would have lived";
+	if (c->si.claims != contract_claims(c->si.died, c->r->dies ? 0 : c->si.died))
+		return "APEI not asked as it should be";
+	return copy_wrong(c, left, 0);
 }
 
 /* What is wrong with a copy whose source is poisoned from its byte @p on, or right there? */
 static const char *poisoned_wrong(struct copy *c, unsigned long left, size_t p)
 {
-	const char *why = copy_wrong(c, left, c->len - p);
+	const char *why;
 
+	if (c->r->dies ||
+	    (c->si.claim == -EINPROGRESS && !CONTRACT_EINPROGRESS_RECOVERS))
+		return death_wrong(c, left, p);
+
+	why = copy_wrong(c, left, c->len - p);
 	if (!why && (!c->si.fixed || c->si.died || c->si.retried))
 		why = "not fixed up";
-	if (!why && c->si.fixed > most_aborts(c))
+	if (!why && c->si.fixed > most_aborts(c, p))
 		why = "consumed the poison again";
+	if (!why && c->si.fixed < least_aborts(c, p))
+		why = "did not try a single byte";
 	if (!why && c->si.claims != c->si.fixed)
 		why = "not claimed once an abort";
-	if (!why && !c->r->error &&
+	if (!why && !c->r->error && copy_counts(c->r) != COUNT_BOUND &&
 	    left != copy_model_left(c, p))
 		why = "not what the model says";
 	return why;
@@ -728,6 +753,7 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 {
 	struct copy *c = a->c;
 	unsigned long start = c->si.trap + c->offset;
+	bool again = a->fault || copy_tries_again(c->r);
 	struct sea_access access;
 	size_t p, bad;
 
@@ -735,12 +761,12 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 		return "aborted elsewhere";
 	if (!c->si.fixed || c->si.died || c->si.retried)
 		return "not fixed up";
-	if (a->fault ? c->si.claims :
-	    c->si.claims != c->si.fixed || c->si.fixed > most_aborts(c))
-		return "not claimed once";
 	if (a->traps == DESTINATION)
 		start = (unsigned long)copy_to(c);
 	p = __untagged_addr(c->si.fault) - start;
+	if (a->fault ? c->si.claims :
+	    c->si.claims != c->si.fixed || c->si.fixed > most_aborts(c, p))
+		return "not claimed once";
 	if (p >= c->len)
 		return "accessed what is not to be copied";
 	if (a->traps == UNMAPPED)
@@ -749,16 +775,16 @@ static const char *entry_wrong(const struct approach *a, unsigned long pc,
 		return copy_wrong(c, left, c->len);
 
 	/*
-	 * After a fault a single byte is tried. That is another access, at which nothing
-	 * is wrong.
+	 * After a fault a single byte is tried, and after an abort if that is the policy.
+	 * That is another access, at which nothing is wrong.
 	 */
 	bad = c->len - p;
-	if (a->fault && !p && access.size != 1 && !c->r->error) {
+	if (again && !p && access.size != 1 && !c->r->error) {
 		bad--;
 		if (left != bad)
 			return "single byte not copied";
 	}
-	if (a->traps == SOURCE && !c->r->error && p) {
+	if (a->traps == SOURCE && !c->r->error && p && copy_counts(c->r) != COUNT_BOUND) {
 		size_t model = copy_model_left(c, p);
 
 		if (left != model - (a->fault && model == c->len))
@@ -841,6 +867,7 @@ static void report_insns(struct kunit *test, const struct insns *insns)
 	const struct exception_table_entry *ex = NULL;
 	unsigned long fixups = ULONG_MAX;	/* which CPY* and the others share */
 	unsigned int entries = 0;
+	bool tried = false;
 	bool cpy = false;
 
 	while ((ex = sea_next_extable(insns->start, end, ex))) {
@@ -862,10 +889,15 @@ static void report_insns(struct kunit *test, const struct insns *insns)
 			kunit_info(test, "%pS %08x %s: not used on a CPU %s FEAT_MOPS\n",
 				   (void *)pc, le32_to_cpup((__le32 *)pc), kinds[access.kind],
 				   has_mops() ? "with" : "without");
+		else if (CONTRACT_SHARED_LOOPS && insns->start == (unsigned long)memcpy_mc)
+			kunit_info(test, "%pS %08x %s: for memmove()\n", (void *)pc,
+				   le32_to_cpup((__le32 *)pc), kinds[access.kind]);
 		else
 			KUNIT_FAIL(test, "%pS: no copy comes by here\n", (void *)pc);
+		tried |= aborts != 0;
 	}
 	KUNIT_EXPECT_NE(test, entries, 0);
+	KUNIT_EXPECT_TRUE(test, tried);
 }
 
 /* Every instruction that accesses the source, or user memory, in every copy */
@@ -881,6 +913,11 @@ static void copy_each_entry(struct kunit *test)
 	struct insns insns = { .start = (unsigned long)r->code };
 	unsigned long size, at;
 	unsigned int i;
+
+	if (r->dies) {
+		kunit_info(test, "%s: has no entries\n", r->name);
+		return;
+	}
 
 	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(insns.start, &size, &at));
 	KUNIT_ASSERT_EQ(test, at, 0);
@@ -956,8 +993,11 @@ static int copy_half(void *data)
 		left = copy_run(h->test, c, (u8 *)c->si.trap);
 		WRITE_ONCE(h->together, h->together + READ_ONCE(h->other->running));
 		WRITE_ONCE(h->running, false);
-		h->wrong += copy_wrong(c, left, c->len - h->p) || c->si.matches != 1 ||
-			    __untagged_addr(c->si.fault) != c->si.trap + h->p;
+		if (c->r->dies)
+			h->wrong += !!death_wrong(c, left, h->p);
+		else
+			h->wrong += copy_wrong(c, left, c->len - h->p) || c->si.matches != 1;
+		h->wrong += __untagged_addr(c->si.fault) != c->si.trap + h->p;
 		cond_resched();
 	}
 	complete(&h->done);
@@ -1015,7 +1055,7 @@ static void copy_unclaimed(struct kunit *test)
 	for (size_t p = 0; p < c->len; p += min(c->len, 8)) {
 		c->si.poison[0] = (struct sea_poison){ p, 1 };
 		expect_death(test, c, copy_to(c), (u8 *)c->si.trap);
-		KUNIT_EXPECT_EQ(test, c->si.claims, 1);
+		KUNIT_EXPECT_EQ(test, c->si.claims, contract_claims(1, !c->r->dies));
 	}
 }
 
@@ -1029,11 +1069,11 @@ static void copy_not_mc(struct kunit *test)
 	for (size_t p = 0; p < c->len; p += 16) {
 		c->si.poison[0] = (struct sea_poison){ p, 1 };
 		expect_death(test, c, copy_to(c), (u8 *)c->si.trap);
-		KUNIT_EXPECT_EQ(test, c->si.claims, 0);
+		KUNIT_EXPECT_EQ(test, c->si.claims, contract_claims(1, 0));
 	}
 }
 
-/* Faults other than SEAs, on the kernel side of a copy */
+/* Faults other than SEAs, or than on the access itself, on the kernel side of a copy */
 static void copy_kernel_fault(struct kunit *test)
 {
 	static const unsigned int fscs[] = {
@@ -1050,9 +1090,33 @@ static void copy_kernel_fault(struct kunit *test)
 		for (size_t p = 0; p < c->len; p += min(c->len, 16)) {
 			c->si.poison[0] = (struct sea_poison){ p, 1 };
 			expect_death(test, c, copy_to(c), (u8 *)c->si.trap);
-			KUNIT_EXPECT_EQ(test, c->si.claims, 0);
+			KUNIT_EXPECT_EQ(test, c->si.claims,
+					sea_is_sea(c->si.esr) ? contract_claims(1, 0) : 0);
 		}
 	}
+}
+
+/* Does a routine survive an abort on its store to kernel memory? */
+static bool store_recovers(const struct copy_routine *r)
+{
+	return CONTRACT_CPY_STORE_RECOVERS && has_mops() && !r->dies && !r->to_user;
+}
+
+/* What is wrong with a copy whose store of its byte @p has been fixed up? */
+static const char *failed_store_wrong(const struct copy *c, unsigned long left, size_t p)
+{
+	/* Who then clears the rest, or tries a single byte, dies of that. */
+	bool dies = c->r->zeroes || (copy_tries_again(c->r) && !p);
+
+	if (!c->si.fixed || c->si.died != dies ||
+	    c->si.claims != contract_claims(c->si.fixed + c->si.died, c->si.fixed))
+		return "not fixed up";
+	if (dies)
+		return NULL;
+	if (c->r->error ? left != (unsigned long)-EFAULT :
+			  left < c->len - p || left > c->len)
+		return "store said to have been done";
+	return NULL;
 }
 
 /* An abort on a store to kernel memory, which nobody isolates */
@@ -1068,9 +1132,17 @@ static void copy_kernel_store(struct kunit *test)
 	c->len = c->r->len ?: 300;
 	for (size_t p = 0; p < c->len; p += min(c->len, 16)) {
 		c->si.poison[0] = (struct sea_poison){ p, 1 };
-		expect_death(test, c, (u8 *)c->si.trap, c->from);
+		if (store_recovers(c->r)) {
+			unsigned long left = copy_armed(c, (u8 *)c->si.trap, c->from);
+			const char *why = failed_store_wrong(c, left, p);
+
+			if (why)
+				copy_fail(test, c, left, why);
+		} else {
+			expect_death(test, c, (u8 *)c->si.trap, c->from);
+			KUNIT_EXPECT_EQ(test, c->si.claims, contract_claims(1, 0));
+		}
 		KUNIT_EXPECT_EQ(test, !!(c->si.esr & ESR_ELx_WNR), 1);
-		KUNIT_EXPECT_EQ(test, c->si.claims, 0);
 	}
 }
 
@@ -1103,6 +1175,8 @@ static void look_each_line(struct kunit *test)
 	struct copy *c = copy_init(test);
 	const u8 *from;
 
+	if (c->r->dies)
+		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
 	copy_init_trap(test, c);
 	from = (u8 *)c->si.trap;
 	while (next_copy(c)) {
@@ -1177,6 +1251,8 @@ static void compare_pages(struct kunit *test)
 	struct copy *c = copy_init(test);
 	int i, j;
 
+	if (c->r->dies)
+		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
 	copy_init_trap(test, c);
 	for (i = 0; i < ARRAY_SIZE(comparisons); i++)
 		for (j = 0; j < 4; j++)
@@ -1321,15 +1397,6 @@ static void both_poisoned_irqs_off(struct kunit *test)
 	both_from(test, b, c->r->pages ? 0 : c->len / 2);
 }
 
-/* The page was then repaired, or the access simulated: the rest of the copy is done. */
-static const char *death_wrong(struct copy *c, unsigned long left, size_t p)
-{
-	if (!c->si.died || c->si.fixed ||
-	    memcmp(&c->si.before, &c->si.after, sizeof(c->si.before)))
-		return "would have lived";
-	return copy_wrong(c, left, 0);
-}
-
 static void both_unclaimed(struct kunit *test)
 {
 	struct both *b = both_init(test, false);
@@ -1343,13 +1410,23 @@ static void both_unclaimed(struct kunit *test)
 /* What is wrong with a copy whose destination, in @bytes, aborts from its byte @p on? */
 static const char *store_wrong(struct copy *c, unsigned long left, size_t p, const u8 *bytes)
 {
+	bool lives = c->r->to_user || store_recovers(c->r);
 	size_t start = c->si.mapped - p;
-	size_t end = c->r->to_user ? c->si.mapped : start + c->len;
+	size_t end = lives ? c->si.mapped : start + c->len;
 
 	if (!(c->si.esr & ESR_ELx_WNR))
 		return "no store";
-	if (!c->r->to_user && (!c->si.died || c->si.fixed || c->si.claims || left))
+	if (!lives && (!c->si.died || c->si.fixed || left ||
+		       c->si.claims != contract_claims(c->si.died, 0)))
 		return "would have lived";
+	if (store_recovers(c->r)) {
+		const char *why = failed_store_wrong(c, left, p);
+
+		if (why || c->si.died)
+			return why;
+		if (c->r->error)
+			left = c->len;
+	}
 	if (c->r->to_user && (!c->si.fixed || c->si.died || c->si.claims != c->si.fixed ||
 			      left < c->len - p || left > c->len))
 		return "not fixed up";

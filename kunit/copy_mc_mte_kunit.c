@@ -8,9 +8,9 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 
-#include <asm/copy_mc.h>
 #include <asm/mte.h>
 
+#include "contract/contract.h"
 #include "rig/sea_rig.h"
 #include "sea_inject.h"
 
@@ -59,6 +59,19 @@ static size_t wrong_tag(void *page, u8 (*tag)(size_t granule))
 	return i;
 }
 
+/* A page as nobody has tagged it */
+static void untag_page(struct page *page)
+{
+	clear_bit(PG_mte_tagged, (unsigned long *)&page->flags);
+	clear_bit(PG_mte_lock, (unsigned long *)&page->flags);
+}
+
+static void tag_page(struct kunit *test, struct page *page)
+{
+	KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(page));
+	set_page_mte_tagged(page);
+}
+
 static void free_page_action(void *page)
 {
 	__free_page(page);
@@ -89,9 +102,8 @@ static struct pages *pages_init(struct kunit *test)
 	p->to = new_page(test, 0xee);
 	p->si.fsc = ESR_ELx_FSC_EXTABT;
 
-	KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->from));
+	tag_page(test, p->from);
 	set_tags(page_address(p->from), from_tag);
-	set_page_mte_tagged(p->from);
 	set_tags(page_address(p->to), to_tag);
 	/* QEMU 7.2 has one tag for all the granules at an even address, one for the others. */
 	if (wrong_tag(page_address(p->from), from_tag) != GRANULES)
@@ -123,6 +135,15 @@ static void expect_untagged(struct kunit *test, struct page *page)
 {
 	KUNIT_EXPECT_FALSE(test, test_bit(PG_mte_tagged, (unsigned long *)&page->flags));
 	KUNIT_EXPECT_FALSE(test, test_bit(PG_mte_lock, (unsigned long *)&page->flags));
+}
+
+/* The destination of a copy that failed, was it tagged before or not */
+static void expect_failed(struct kunit *test, struct page *page, bool tagged)
+{
+	if (tagged && CONTRACT_TAGS_KEPT)
+		KUNIT_EXPECT_TRUE(test, page_mte_tagged(page));
+	else
+		expect_untagged(test, page);
 }
 
 static void expect_copied(struct kunit *test, struct pages *p)
@@ -167,15 +188,15 @@ static void mte_poisoned_data(struct kunit *test)
 	pages_trap(test, p);
 	for (size_t i = 0; i < PAGE_SIZE; i += MTE_GRANULE_SIZE / 2) {
 		/* Every other time into a page that was tagged before */
-		clear_page_mte_tagged(p->to);
-		if (i & (MTE_GRANULE_SIZE / 2)) {
-			KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->to));
-			set_page_mte_tagged(p->to);
-		}
+		bool tagged = i & (MTE_GRANULE_SIZE / 2);
+
+		untag_page(p->to);
+		if (tagged)
+			tag_page(test, p->to);
 		p->si.poison[0] = (struct sea_poison){ i, 1 };
 		KUNIT_ASSERT_EQ(test, run(p), -EFAULT);
 		KUNIT_ASSERT_EQ(test, p->si.fixed, 1);
-		expect_untagged(test, p->to);
+		expect_failed(test, p->to, tagged);
 		KUNIT_ASSERT_EQ(test, wrong_tag(page_address(p->to), to_tag), GRANULES);
 	}
 	expect_source_unchanged(test, p);
@@ -209,16 +230,14 @@ static void poisoned_tags(struct kunit *test, bool tagged)
 	expect_copied(test, p);
 
 	for (p->si.nth = 1; p->si.nth <= loads; p->si.nth++) {
-		clear_page_mte_tagged(p->to);
-		if (tagged) {
-			KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->to));
-			set_page_mte_tagged(p->to);
-		}
+		untag_page(p->to);
+		if (tagged)
+			tag_page(test, p->to);
 		set_tags(page_address(p->to), to_tag);
 
 		KUNIT_ASSERT_EQ(test, run(p), -EFAULT);
 		KUNIT_ASSERT_EQ(test, p->si.fixed, 1);
-		expect_untagged(test, p->to);
+		expect_failed(test, p->to, tagged);
 	}
 	expect_source_unchanged(test, p);
 	kunit_info(test, "%pS %08x load: %u aborts, all recovered\n", (void *)pc,
@@ -267,11 +286,9 @@ static void mte_again(struct kunit *test)
 	struct pages *p = pages_init(test);
 
 	if (!again->from_tagged)
-		clear_page_mte_tagged(p->from);
-	if (again->to_tagged) {
-		KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->to));
-		set_page_mte_tagged(p->to);
-	}
+		untag_page(p->from);
+	if (again->to_tagged)
+		tag_page(test, p->to);
 	pages_trap(test, p);
 
 	p->si.pc = again->fails == TAGS ? tag_load(test) : 0;
@@ -279,7 +296,7 @@ static void mte_again(struct kunit *test)
 	p->si.nth = again->fails ? 1 : UINT_MAX;
 	KUNIT_EXPECT_EQ(test, run(p), again->fails ? -EFAULT : 0);
 	if (again->fails)
-		expect_untagged(test, p->to);
+		expect_failed(test, p->to, again->to_tagged);
 
 	/* What the first one left is not what the second one finds. */
 	memset(page_address(p->to), 0xee, PAGE_SIZE);
@@ -295,7 +312,7 @@ static void mte_again(struct kunit *test)
 	if (again->to_tagged && !again->fails)
 		KUNIT_EXPECT_TRUE(test, page_mte_tagged(p->to));
 	else
-		expect_untagged(test, p->to);
+		expect_failed(test, p->to, again->to_tagged);
 }
 
 /* What must be fatal in the tags as well as in the data */
@@ -344,8 +361,7 @@ static struct page *new_huge(struct kunit *test, u8 (*tag)(size_t granule))
 		page_kasan_tag_reset(page + i);
 		memset(page_address(page + i), i, PAGE_SIZE);
 		set_tags(page_address(page + i), tag);
-		clear_bit(PG_mte_lock, (unsigned long *)&page[i].flags);
-		clear_page_mte_tagged(page + i);
+		untag_page(page + i);
 	}
 	return page;
 }
@@ -478,15 +494,13 @@ static void mte_genuine(struct kunit *test)
 	genuine_init(test);
 	p = pages_init(test);
 	for (int i = 0; i < 2; i++) {
-		clear_page_mte_tagged(p->to);
-		if (i) {
-			KUNIT_ASSERT_TRUE(test, try_page_mte_tagging(p->to));
-			set_page_mte_tagged(p->to);
-		}
+		untag_page(p->to);
+		if (i)
+			tag_page(test, p->to);
 		poison_page(test, p, p->from);
 		KUNIT_EXPECT_EQ(test, run(p), -EFAULT);
 		expect_genuine(test, p, p->from);
-		expect_untagged(test, p->to);
+		expect_failed(test, p->to, i);
 		sea_rig_repair();
 	}
 

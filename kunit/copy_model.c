@@ -8,8 +8,7 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
-#include <asm/copy_mc.h>
-
+#include "contract/contract.h"
 #include "copy_case.h"
 
 /**
@@ -40,17 +39,42 @@ static size_t piece(size_t len, size_t p, bool ascending)
 	return start;
 }
 
+static bool is_user_copy(const struct copy_routine *r)
+{
+	return (r->to_user || r->from_user) && !r->error;
+}
+
 /**
- * copy_goes_by_address() - does what a routine returns depend on the fault address?
+ * copy_counts() - how does a routine know the number of bytes not copied?
  * @r: the routine
  *
  * May be called in any context.
  *
- * Return: true if it does on this CPU.
+ * Return: how it does on this CPU.
  */
-bool copy_goes_by_address(const struct copy_routine *r)
+enum contract_count copy_counts(const struct copy_routine *r)
 {
-	return r->code == memcpy_mc && !has_mops();
+	enum contract_count count = is_user_copy(r) ? CONTRACT_USER_COUNT : CONTRACT_COUNT;
+
+	/* It dies, or returns an error. */
+	if (r->dies || r->error)
+		return COUNT_ALL_LEFT;
+	if (has_mops() && (count == COUNT_BY_ADDRESS || count == COUNT_BY_TEMPLATE))
+		return COUNT_BY_CPY;
+	return count;
+}
+
+/**
+ * copy_tries_again() - does a routine that has stored nothing try a single byte?
+ * @r: the routine
+ *
+ * May be called in any context.
+ *
+ * Return: true if it does, after an abort as after a fault.
+ */
+bool copy_tries_again(const struct copy_routine *r)
+{
+	return CONTRACT_USER_AGAIN && is_user_copy(r);
 }
 
 /* How much of @c is before the line of the fault address? */
@@ -93,7 +117,8 @@ size_t copy_model_again(const struct copy *c, size_t p)
  * in 64 bytes the third sixteen bytes follow the second, and in more than
  * that loads are 64 bytes ahead of the stores, less one that is made room for.
  *
- * memcpy_mc() says so of all before the line of @p, which is where it met poison first.
+ * So it is by COUNT_BY_TEMPLATE. By COUNT_BY_ADDRESS it is all before the line of @p, which is
+ * where poison was met first. There is no model of COUNT_BOUND.
  *
  * May be called in any context.
  *
@@ -107,7 +132,9 @@ size_t copy_model_left(const struct copy *c, size_t p)
 	size_t tail = (n - head) % 64;
 	size_t stored;
 
-	if (has_mops()) {
+	if (copy_counts(c->r) == COUNT_ALL_LEFT) {
+		stored = 0;
+	} else if (copy_counts(c->r) == COUNT_BY_CPY) {
 		stored = p;		/* byte by byte, see run_cpy() */
 	} else if (copy_goes_by_address(c->r)) {
 		stored = before_line(c, p);
@@ -129,5 +156,7 @@ size_t copy_model_left(const struct copy *c, size_t p)
 			stored += piece(tail % 16, q % 16, false);
 	}
 
+	if (!stored && p && copy_tries_again(c->r))
+		stored = 1;
 	return n - stored;
 }

@@ -6,15 +6,14 @@
 
 #include <kunit/test.h>
 #include <linux/kallsyms.h>
-#include <linux/mem_poison.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
 #include <asm/asm-extable.h>
-#include <asm/copy_mc.h>
 #include <asm/insn.h>
 #include <asm/mte.h>
 
+#include "contract/contract.h"
 #include "sea_decision_stubs.h"
 #include "sea_inject.h"
 
@@ -35,13 +34,13 @@ struct audited {
 #define AUDITED(routine, ...)	{ #routine, routine, __VA_ARGS__ }
 
 static const struct audited audited[] = {
-	AUDITED(memcpy_mc, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA),
-	AUDITED(copy_mc_page, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA),
-	AUDITED(mte_copy_mc_page_tags, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE),
-	AUDITED(mem_has_poison, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE),
-	AUDITED(__arch_copy_to_user, EX_TYPE_KLOAD_SEA, EX_TYPE_UACCESS_ERR_ZERO,
+	AUDITED(memcpy_mc, CONTRACT_EX_KLOAD, EX_TYPE_NONE, CONTRACT_EX_KLOAD),
+	AUDITED(copy_mc_page, CONTRACT_EX_KLOAD, EX_TYPE_NONE, CONTRACT_EX_KLOAD),
+	AUDITED(mte_copy_mc_page_tags, CONTRACT_EX_KLOAD, EX_TYPE_NONE),
+	AUDITED(mem_has_poison, CONTRACT_EX_KLOAD, EX_TYPE_NONE),
+	AUDITED(__arch_copy_to_user, CONTRACT_EX_KLOAD, CONTRACT_EX_UACCESS,
 		EX_TYPE_UACCESS_CPY, EX_DATA_UACCESS_WRITE),
-	AUDITED(__arch_copy_from_user, EX_TYPE_UACCESS_ERR_ZERO, EX_TYPE_NONE,
+	AUDITED(__arch_copy_from_user, CONTRACT_EX_UACCESS, EX_TYPE_NONE,
 		EX_TYPE_UACCESS_CPY),
 	/* Whose callers cannot be told */
 	AUDITED(copy_page, EX_TYPE_NONE, EX_TYPE_NONE, EX_TYPE_NONE),
@@ -76,7 +75,7 @@ static const char *insn_wrong(const struct audited *a, unsigned long pc,
 			data = a->cpy_data;
 		} else {
 			type = access.kind == SEA_LOAD ? a->load : a->store;
-			user = type == EX_TYPE_UACCESS_ERR_ZERO;
+			user = type == CONTRACT_EX_UACCESS;
 			if (access.unprivileged != user)
 				return "has the rights of the wrong mode";
 			if (access.rn == 31)
@@ -126,6 +125,9 @@ static void audit_routine(struct kunit *test)
 	unsigned long pc;
 	const char *why;
 
+	if (a->code == mem_has_poison && !CONTRACT_LOOKS)
+		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
+
 	pc = audit(test, a, &why, &accesses);
 	if (pc)
 		KUNIT_FAIL(test, "%pS (%08x) %s\n", (void *)pc,
@@ -142,23 +144,24 @@ static void audit_complains(struct kunit *test)
 		struct audited a;
 		const char *why;
 	} wrong[] = {
-		{ { "", copy_page, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA },
+		{ { "", copy_page, CONTRACT_EX_KLOAD, EX_TYPE_NONE, CONTRACT_EX_KLOAD },
 		  "has no entry" },
 		{ { "", copy_mc_page, EX_TYPE_NONE, EX_TYPE_NONE, EX_TYPE_NONE },
 		  "has an entry" },
-		{ { "", memcpy_mc, EX_TYPE_KLOAD_SEA, EX_TYPE_KLOAD_SEA, EX_TYPE_KLOAD_SEA },
+		{ { "", memcpy_mc, CONTRACT_EX_KLOAD, CONTRACT_EX_KLOAD, CONTRACT_EX_KLOAD },
 		  "has no entry" },
-		{ { "", mte_copy_mc_page_tags, EX_TYPE_KACCESS_ERR_ZERO, EX_TYPE_NONE },
-		  "has an entry of the wrong type" },
-		{ { "", memcpy_mc, EX_TYPE_UACCESS_ERR_ZERO, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA },
+		{ { "", mte_copy_mc_page_tags, CONTRACT_EX_KACCESS, EX_TYPE_NONE },
+		  (CONTRACT_EX_KACCESS == CONTRACT_EX_UACCESS) ?
+		  "has the rights of the wrong mode" : "has an entry of the wrong type" },
+		{ { "", memcpy_mc, CONTRACT_EX_UACCESS, EX_TYPE_NONE, CONTRACT_EX_KLOAD },
 		  "has the rights of the wrong mode" },
 #if EX_DATA_UACCESS_WRITE
-		{ { "", __arch_copy_to_user, EX_TYPE_KLOAD_SEA, EX_TYPE_UACCESS_ERR_ZERO,
+		{ { "", __arch_copy_to_user, CONTRACT_EX_KLOAD, CONTRACT_EX_UACCESS,
 		    EX_TYPE_UACCESS_CPY },
 		  "has the user's side wrong" },
 #endif
 		/* As if the fixup were somebody else's */
-		{ { "", copy_mc_page, EX_TYPE_KLOAD_SEA, EX_TYPE_NONE, EX_TYPE_KLOAD_SEA,
+		{ { "", copy_mc_page, CONTRACT_EX_KLOAD, EX_TYPE_NONE, CONTRACT_EX_KLOAD,
 		    .size = 64 },
 		  "has its fixup in another routine" },
 		{ { "", sea_stub_simd, EX_TYPE_NONE, EX_TYPE_NONE },

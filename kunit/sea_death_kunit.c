@@ -21,8 +21,7 @@
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
-#include <asm/copy_mc.h>
-
+#include "contract/contract.h"
 #include "rig/sea_rig.h"
 #include "sea_inject.h"
 

@@ -9,10 +9,10 @@
 #include <asm/asm-extable.h>
 #include <asm/assembler.h>
 
+#include "contract/contract.h"
+
 #define DATA_ERR_ZERO	(EX_DATA_REG(ERR, x1) | EX_DATA_REG(ZERO, x2))
 #define DATA_ZEROPAD	(EX_DATA_REG(DATA, x2) | EX_DATA_REG(ADDR, x0))
-#define DATA_KLOAD	EX_DATA_REG(FAR, xzr)
-#define DATA_KLOAD_FAR	EX_DATA_REG(FAR, x2)
 
 /* For the audit, never called: a load that the simulator does not know */
 SYM_FUNC_START(sea_stub_simd)
@@ -38,12 +38,14 @@ SYM_FUNC_END(sea_stub_\name)
 	.endm
 
 	stub	none
-	stub	uaccess, EX_TYPE_UACCESS_ERR_ZERO, DATA_ERR_ZERO
-	stub	kaccess, EX_TYPE_KACCESS_ERR_ZERO, DATA_ERR_ZERO
+	stub	uaccess, CONTRACT_EX_UACCESS, DATA_ERR_ZERO
+	stub	kaccess, CONTRACT_EX_KACCESS, DATA_ERR_ZERO
 	stub	zeropad, EX_TYPE_LOAD_UNALIGNED_ZEROPAD, DATA_ZEROPAD
 	stub	bpf, EX_TYPE_BPF
-	stub	kload, EX_TYPE_KLOAD_SEA, DATA_KLOAD
-	stub	kload_far, EX_TYPE_KLOAD_SEA, DATA_KLOAD_FAR
+	stub	kload, CONTRACT_EX_KLOAD, CONTRACT_KLOAD_DATA
+#ifdef CONTRACT_KLOAD_FAR_DATA
+	stub	kload_far, CONTRACT_EX_KLOAD, CONTRACT_KLOAD_FAR_DATA
+#endif
 #ifdef EX_TYPE_UACCESS_CPY
 	stub	cpy_from, EX_TYPE_UACCESS_CPY, 0
 	stub	cpy_to, EX_TYPE_UACCESS_CPY, EX_DATA_UACCESS_WRITE

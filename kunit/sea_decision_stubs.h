@@ -6,6 +6,8 @@
 
 #include <asm/asm-extable.h>
 
+#include "contract/contract.h"
+
 #define STUB(name)							\
 u64 sea_stub_##name(const void *addr);					\
 extern const char sea_stub_##name##_load[];				\
@@ -17,7 +19,9 @@ STUB(kaccess);
 STUB(zeropad);
 STUB(bpf);
 STUB(kload);
+#ifdef CONTRACT_KLOAD_FAR_DATA
 STUB(kload_far);
+#endif
 #ifdef EX_TYPE_UACCESS_CPY
 STUB(cpy_from);
 STUB(cpy_to);

@@ -67,9 +67,9 @@ static unsigned long init_kernel(struct kunit *test, struct sea_edge *e)
 }
 
 /* Shared, as in a private mapping a page that is not its own cannot be written. */
-static unsigned long init_user(struct kunit *test, struct sea_edge *e)
+static unsigned long user_memory(struct kunit *test, size_t size)
 {
-	unsigned long addr = kunit_vm_mmap(test, NULL, 0, e->si->size, PROT_READ | PROT_WRITE,
+	unsigned long addr = kunit_vm_mmap(test, NULL, 0, size, PROT_READ | PROT_WRITE,
 					   MAP_ANONYMOUS | MAP_SHARED, 0);
 
 	KUNIT_ASSERT_NE(test, addr, 0);
@@ -120,7 +120,7 @@ void sea_edge_init(struct kunit *test, struct sea_edge *e, struct sea_inject *si
 	if (kind == SEA_EDGE_KERNEL)
 		si->trap = init_kernel(test, e);
 	else if (kind == SEA_EDGE_USER)
-		si->trap = init_user(test, e);
+		si->trap = user_memory(test, size);
 	else
 		si->trap = init_linear(test, e);
 	si->trap = __untagged_addr(si->trap);
@@ -154,6 +154,23 @@ static int map_user(unsigned long addr, struct page *page)
 	err = vma ? vm_insert_page(vma, addr, page) : -EFAULT;
 	mmap_write_unlock(current->mm);
 	return err;
+}
+
+/**
+ * sea_edge_map_user() - have the task map the page that aborts
+ * @test: the test it does for as long as
+ * @e: the memory, of any other kind than SEA_EDGE_USER
+ *
+ * May sleep. Where that is impossible the test ends.
+ *
+ * Return: the user address, where nothing aborts unless the page is dead.
+ */
+unsigned long sea_edge_map_user(struct kunit *test, struct sea_edge *e)
+{
+	unsigned long addr = user_memory(test, PAGE_SIZE);
+
+	KUNIT_ASSERT_EQ(test, map_user(addr, e->page), 0);
+	return addr;
 }
 
 static int unmap_user(unsigned long addr)

@@ -43,6 +43,7 @@ void sea_edge_init(struct kunit *test, struct sea_edge *e, struct sea_inject *si
 void sea_edge_switch(struct kunit *test, struct sea_edge *e, bool genuine);
 void sea_edge_write(struct kunit *test, struct sea_edge *e, const u8 *from);
 void sea_edge_read(struct kunit *test, struct sea_edge *e, u8 *to);
+unsigned long sea_edge_map_user(struct kunit *test, struct sea_edge *e);
 
 bool sea_same(struct kunit *test, const struct sea_inject *simulated,
 	      const struct sea_inject *genuine, bool wrapped);

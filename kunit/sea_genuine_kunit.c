@@ -14,8 +14,7 @@
 #include <linux/uio.h>
 #include <linux/vmstat.h>
 
-#include <asm/copy_mc.h>
-
+#include "contract/contract.h"
 #include "copy_case.h"
 #include "rig/sea_rig.h"
 #include "sea_edge.h"
@@ -109,7 +108,7 @@ static noinline void access_armed(struct sea_inject *si, const struct plain *p, 
 	sea_inject_disarm(si);
 }
 
-/* It dies, at the same place with the same registers; nobody asks APEI. */
+/* It dies, at the same place with the same registers. */
 static void plain_dies(struct kunit *test)
 {
 	const struct plain *p = test->param_value;
@@ -130,7 +129,8 @@ static void plain_dies(struct kunit *test)
 		sea_edge_read(test, &edge, mem);
 
 		KUNIT_EXPECT_GT(test, si->died, 0);
-		KUNIT_EXPECT_EQ(test, si->fixed + si->claims, 0);
+		KUNIT_EXPECT_EQ(test, si->fixed, 0);
+		KUNIT_EXPECT_EQ(test, si->claims, contract_claims(si->died, 0));
 		KUNIT_EXPECT_EQ(test, si->fault, sea_edge(&edge));
 		KUNIT_EXPECT_EQ(test, !!(si->esr & ESR_ELx_WNR), p->store);
 		KUNIT_EXPECT_STREQ(test, si->msg, "synchronous external abort");
@@ -274,13 +274,42 @@ static void migrated_folio(struct kunit *test)
 	folio_put(to);
 }
 
+/* As ptrace() and /proc/PID/mem read what a process has in memory */
+static void remote_vm(struct kunit *test)
+{
+	struct sea_edge *edge = init_edge(test, SEA_EDGE_LINEAR, PAGE_SIZE);
+	unsigned long addr = sea_edge_map_user(test, edge);
+	struct sea_inject *si = edge->si;
+	u8 *buf = zalloc(test, LEN);
+	int n;
+
+	sea_inject_arm(si);
+	n = access_remote_vm(current->mm, addr, buf, LEN, 0);
+	sea_inject_disarm(si);
+
+	if (CONTRACT_REMOTE_VM_RECOVERS) {
+		KUNIT_EXPECT_EQ(test, n, 0);
+		KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, LEN));
+		expect_recovery(test, si, memcpy_mc);
+	} else {
+		/* Made again, it has its effect. */
+		KUNIT_EXPECT_EQ(test, n, LEN);
+		KUNIT_EXPECT_GT(test, si->died, 0);
+		KUNIT_EXPECT_EQ(test, si->fixed, 0);
+		KUNIT_EXPECT_EQ(test, si->claims, contract_claims(si->died, 0));
+	}
+}
+
 /* An iterator of three segments, the second of which gets the poison */
 #define SEGMENTS	3
 #define SEGMENT		150
 #define POISON		(SEGMENT + 70)
 
-static void iter_copy(struct kunit *test, struct iov_iter *iter, const void *code, size_t *copied)
+static void iter_copy(struct kunit *test, struct iov_iter *iter, const void *code,
+		      enum contract_count count, size_t *copied)
 {
+	/* A segment is a copy of its own. */
+	const size_t left = contract_most_left(count, SEGMENT, SEGMENT - POISON % SEGMENT);
 	struct sea_edge *edge = init_edge(test, SEA_EDGE_KERNEL, SIZE);
 	const void *from = (const void *)sea_edge(edge) - POISON;
 
@@ -288,9 +317,9 @@ static void iter_copy(struct kunit *test, struct iov_iter *iter, const void *cod
 	*copied = _copy_mc_to_iter(from, SEGMENTS * SEGMENT, iter);
 	sea_inject_disarm(edge->si);
 
-	/* What is said to be copied is all there was before, but for loads ahead. */
+	/* What is said to be copied is all there was before, within the bound. */
 	KUNIT_EXPECT_LE(test, *copied, POISON);
-	KUNIT_EXPECT_GE(test, *copied, POISON - MAX_OVER);
+	KUNIT_EXPECT_GE(test, *copied + left, roundup(POISON, SEGMENT));
 	KUNIT_EXPECT_EQ(test, iov_iter_count(iter), SEGMENTS * SEGMENT - *copied);
 	expect_recovery(test, edge->si, code);
 }
@@ -318,7 +347,7 @@ static void kvec_copy(struct kunit *test)
 	for (i = 0; i < SEGMENTS; i++)
 		kvec[i] = (struct kvec){ to + i * SEGMENT, SEGMENT };
 	iov_iter_kvec(&iter, ITER_DEST, kvec, SEGMENTS, SEGMENTS * SEGMENT);
-	iter_copy(test, &iter, memcpy_mc, &copied);
+	iter_copy(test, &iter, memcpy_mc, CONTRACT_COUNT, &copied);
 	expect_copied(test, to, copied);
 }
 
@@ -338,7 +367,7 @@ static void iovec_copy(struct kunit *test)
 	for (i = 0; i < SEGMENTS; i++)
 		iovec[i] = (struct iovec){ (void __user *)(user + i * SEGMENT), SEGMENT };
 	iov_iter_init(&iter, ITER_DEST, iovec, SEGMENTS, SEGMENTS * SEGMENT);
-	iter_copy(test, &iter, __arch_copy_to_user, &copied);
+	iter_copy(test, &iter, __arch_copy_to_user, CONTRACT_USER_COUNT, &copied);
 	KUNIT_ASSERT_EQ(test, copy_from_user(to, (void __user *)user, SEGMENTS * SEGMENT), 0);
 	expect_copied(test, to, copied);
 }
@@ -355,7 +384,7 @@ static void bvec_copy(struct kunit *test)
 	for (i = 0; i < SEGMENTS; i++)
 		bvec_set_page(&bvec[i], virt_to_page(to), SEGMENT, i * SEGMENT);
 	iov_iter_bvec(&iter, ITER_DEST, bvec, SEGMENTS, SEGMENTS * SEGMENT);
-	iter_copy(test, &iter, memcpy_mc, &copied);
+	iter_copy(test, &iter, memcpy_mc, CONTRACT_COUNT, &copied);
 	expect_copied(test, to, copied);
 }
 
@@ -405,6 +434,7 @@ static struct kunit_case genuine_cases[] = {
 	KUNIT_CASE_PARAM(plain_dies, plain_gen_params),
 	KUNIT_CASE_PARAM(ksm_copy, injector_gen_params),
 	KUNIT_CASE_PARAM(migrated_folio, injector_gen_params),
+	KUNIT_CASE_PARAM(remote_vm, injector_gen_params),
 	KUNIT_CASE_PARAM(kvec_copy, injector_gen_params),
 	KUNIT_CASE_PARAM(iovec_copy, injector_gen_params),
 	KUNIT_CASE_PARAM(bvec_copy, injector_gen_params),

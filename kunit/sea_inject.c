@@ -554,11 +554,16 @@ static bool run_set(struct sea_inject *si, struct pt_regs *regs,
 	return false;
 }
 
-/*
+/**
+ * sea_is_sea() - is a fault a synchronous external abort?
+ * @esr: its syndrome
+ *
  * At the access itself or, 0x13 to 0x17, on the walk that it took; with one bit more, of
- * parity
+ * parity. May be called in any context.
+ *
+ * Return: true if it is.
  */
-static bool is_sea(unsigned long esr)
+bool sea_is_sea(unsigned long esr)
 {
 	unsigned long fsc = esr & ESR_ELx_FSC & ~(ESR_ELx_FSC_EXTABT ^ ESR_ELx_FSC_SECC);
 
@@ -570,7 +575,7 @@ static bool is_sea(unsigned long esr)
 static bool genuine_abort(struct sea_inject *si, struct pt_regs *regs,
 			  unsigned long esr, unsigned long far)
 {
-	if (!is_sea(esr))
+	if (!sea_is_sea(esr))
 		return false;
 
 	si->accesses++;
@@ -658,6 +663,7 @@ int sea_inject_claim(struct pt_regs *regs)
 		return apei_claim_sea(regs);
 
 	si->claims++;
+	si->claimed_late |= memcmp(regs, &si->before, sizeof(*regs)) != 0;
 	if (si->on_claim)
 		si->on_claim(si);
 	if (si->real_claim)

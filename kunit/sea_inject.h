@@ -71,6 +71,7 @@ struct sea_poison {
  *	good and the rest of the copy runs without aborts.
  * @retried: likewise, for one after which the instruction would run again
  * @claims: how often APEI was asked
+ * @claimed_late: with registers that were no longer those of the abort
  * @esr: syndrome of the last abort
  * @fault: fault address of the last abort
  * @msg: why the last fatal abort was fatal, in the fault path's words
@@ -108,6 +109,7 @@ struct sea_inject {
 	unsigned int died;
 	unsigned int retried;
 	unsigned int claims;
+	bool claimed_late;
 	unsigned long esr;
 	unsigned long fault;
 	const char *msg;
@@ -183,6 +185,7 @@ struct sea_access {
 };
 
 bool sea_decode(u32 insn, struct sea_access *a);
+bool sea_is_sea(unsigned long esr);
 
 static inline unsigned long
 sea_extable_insn(const struct exception_table_entry *ex)

@@ -17,6 +17,7 @@
 #include <asm/sysreg.h>
 #include <asm/word-at-a-time.h>
 
+#include "contract/contract.h"
 #include "copy_case.h"
 #include "sea_edge.h"
 #include "sea_inject.h"
@@ -214,12 +215,13 @@ struct accessor {
 	size_t done;		/* bytes it moves then, unless it counts */
 	size_t over;		/* it counts bytes not moved: up to so many too many */
 	unsigned int aborts;	/* if more than one: it tries again, byte by byte */
-	unsigned int type;	/* of the exception table entry, if not UACCESS_ERR_ZERO */
+	unsigned int type;	/* of the exception table entry, if not CONTRACT_EX_UACCESS */
 	bool store;
 	bool zeroes;		/* clears what it does not load */
 	bool exclusive;		/* load, which makes the store after it fail here */
 	bool cpy;		/* by CPY* where the CPU has it */
 	bool string;		/* may write more than it moves */
+	bool dies;		/* of kernel memory: an abort is fatal */
 };
 
 #define GET(func, type, call, more...)						\
@@ -227,9 +229,15 @@ struct accessor {
 #define PUT(func, type, call)							\
 	{ #func " " #type, call##_##type, sizeof(type), .bad = -EFAULT, .store = true }
 #define COPY_FROM(name, n, poison, more...)					\
-	{ name, from_user, n, 0, poison, .over = 63, .zeroes = true, .cpy = true, more }
+	{ name, from_user, n, 0, poison, .over = CONTRACT_MAX_OVER, .zeroes = true,	\
+	  .cpy = true, more }
 #define COPY_TO(name, n, poison, more...)					\
-	{ name, to_user, n, 0, poison, .over = 63, .store = true, .cpy = true, more }
+	{ name, to_user, n, 0, poison, .over = CONTRACT_MAX_OVER, .store = true,	\
+	  .cpy = true, more }
+
+/* A copy whose first byte is poisoned, if it tries that by itself */
+#define AT_FIRST	(1 + CONTRACT_USER_AGAIN)
+
 #define CLEAR(n, poison)							\
 	{ "clear_user, byte " #poison " of " #n, clear, n, 0, poison, .over = 7, .store = true }
 #define FUTEX(op)								\
@@ -265,11 +273,13 @@ static const struct accessor users[] = {
 	{ "unsafe_copy_to_user u16", unsafe_to_user, 15, 0, 12, -EFAULT, 12, .store = true },
 	{ "unsafe_copy_to_user u8", unsafe_to_user, 15, 0, 14, -EFAULT, 14, .store = true },
 	COPY_FROM("copy_from_user", 64, 40),
-	COPY_FROM("copy_from_user, first byte", 64, 0),
+	COPY_FROM("copy_from_user, first byte", 64, 0, .aborts = AT_FIRST),
 	COPY_TO("copy_to_user", 64, 40),
-	COPY_TO("copy_to_user, first byte", 64, 0),
-	{ "copy_from_user_nofault", from_user_nofault, 64, 0, 0, -EFAULT, .cpy = true },
-	{ "copy_to_user_nofault", to_user_nofault, 64, 0, 0, -EFAULT, .store = true, .cpy = true },
+	COPY_TO("copy_to_user, first byte", 64, 0, .aborts = AT_FIRST),
+	{ "copy_from_user_nofault", from_user_nofault, 64, 0, 0, -EFAULT, .aborts = AT_FIRST,
+	  .cpy = true },
+	{ "copy_to_user_nofault", to_user_nofault, 64, 0, 0, -EFAULT, .aborts = AT_FIRST,
+	  .store = true, .cpy = true },
 	CLEAR(1, 0),
 	CLEAR(3, 0),
 	CLEAR(3, 2),
@@ -301,9 +311,9 @@ static const struct accessor users[] = {
 };
 
 #define NOFAULT(func, call, n, good, poison, more...)				\
-	{ func, call, n, good, poison, .type = EX_TYPE_KACCESS_ERR_ZERO, more }
+	{ func, call, n, good, poison, -EFAULT, .type = CONTRACT_EX_KACCESS,	\
+	  .dies = !CONTRACT_NOFAULT_RECOVERS, more }
 
-/* None of these recovers. */
 static const struct accessor kernels[] = {
 	NOFAULT("get_kernel_nofault", get_kernel, 8, 0, 0),
 	NOFAULT("copy_from_kernel_nofault u64", copy_from_kernel, 15, 0, 0),
@@ -317,7 +327,7 @@ static const struct accessor kernels[] = {
 	NOFAULT("strncpy_from_kernel_nofault", strncpy_from_kernel, STRLEN, STRLEN + 1, 3,
 		.string = true),
 	{ "load_unaligned_zeropad", load_zeropad, 8, 0, 3,
-	  .type = EX_TYPE_LOAD_UNALIGNED_ZEROPAD },
+	  .type = EX_TYPE_LOAD_UNALIGNED_ZEROPAD, .dies = true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(user, users, name);
@@ -428,7 +438,7 @@ static void expect_abort(struct kunit *test, struct access_case *c)
 {
 	const struct accessor *a = c->a;
 	const struct exception_table_entry *ex;
-	unsigned int type = a->type ?: EX_TYPE_UACCESS_ERR_ZERO;
+	unsigned int type = a->type ?: CONTRACT_EX_UACCESS;
 
 #ifdef EX_TYPE_UACCESS_CPY
 	if (a->cpy && has_mops() && c->si.fixed < 2)	/* then byte by byte */
@@ -474,6 +484,8 @@ static void access_poisoned(struct kunit *test)
 	struct access_case *c = access_init(test);
 	const struct accessor *a = c->a;
 	unsigned int aborts = a->aborts ?: 1;
+	/* A nofault accessor of kernel memory moves all that is before. */
+	size_t done = of_kernel(a) ? a->poison : a->done;
 	long ret;
 	int i;
 
@@ -492,7 +504,7 @@ static void access_poisoned(struct kunit *test)
 
 		if (!a->over) {
 			KUNIT_EXPECT_EQ(test, ret, a->bad);
-			expect_moved(test, c, a->done, a->done);
+			expect_moved(test, c, done, done);
 			continue;
 		}
 		KUNIT_EXPECT_GE(test, ret, a->n - a->poison);
@@ -512,13 +524,20 @@ static void access_unclaimed(struct kunit *test)
 	expect_death(test, c, 1);
 }
 
-/* A nofault access would carry on with the poison in place. APEI is not even asked. */
+/* It would carry on with the poison in place; or recovers, if that is the policy. */
 static void access_dies(struct kunit *test)
 {
-	struct access_case *c = access_init(test);
+	const struct accessor *a = test->param_value;
+	struct access_case *c;
 
-	c->si.poison[0] = (struct sea_poison){ c->a->poison, 1 };
-	expect_death(test, c, 0);
+	if (!a->dies) {
+		access_poisoned(test);
+		access_unclaimed(test);
+		return;
+	}
+	c = access_init(test);
+	c->si.poison[0] = (struct sea_poison){ a->poison, 1 };
+	expect_death(test, c, contract_claims(1, 0));
 }
 
 /* The memory around the abort, simulated and genuine */
@@ -559,9 +578,10 @@ static void access_both(struct kunit *test)
 		memcpy(b->buf, c->buf, SIZE);
 		sea_edge_read(test, &edge, b->mem);
 
-		if (of_kernel(a)) {
+		if (a->dies) {
 			KUNIT_EXPECT_GT(test, c->si.died, 0);
-			KUNIT_EXPECT_EQ(test, c->si.claims + c->si.fixed, 0);
+			KUNIT_EXPECT_EQ(test, c->si.claims, contract_claims(c->si.died, 0));
+			KUNIT_EXPECT_EQ(test, c->si.fixed, 0);
 			KUNIT_EXPECT_EQ(test, b->ret, a->good);
 			expect_abort(test, c);
 		} else if (c->si.matches) {
