@@ -60,6 +60,7 @@ static struct sea_source sync_source, async_source;
  * @drop: keep it from APEI
  * @wait: have APEI asked only when somebody has isolated the page, or seems not to
  * @isolated: that was so
+ * @announced: an asynchronous record waited to be read then
  * @pan: user memory was protected where APEI is asked
  * @strangers: number of records so far that were of something else
  */
