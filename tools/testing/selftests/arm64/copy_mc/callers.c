@@ -1857,7 +1857,7 @@ static long fuse_serve(struct child *c)
 			n = sizeof(reply.write);
 			break;
 		default:
-			fuse_answer(run->dev, in->unique, ENOSYS, NULL, 0);
+			fuse_answer(run->dev, in->unique, EOPNOTSUPP, NULL, 0);
 			continue;
 		}
 		fuse_answer(run->dev, in->unique, 0, &reply, n);

@@ -99,7 +99,10 @@ FIXTURE_TEARDOWN_PARENT(poison)
 	} \
 } while (0)
 
-#define EXPECT_ABORTS(_n)	EXPECT_ABORTS_FROM_TO(_n, _n)
+#define EXPECT_ABORTS(_n) do { \
+	const int _exactly = (_n); \
+	EXPECT_ABORTS_FROM_TO(_exactly, _exactly); \
+} while (0)
 
 /* Who tries again may find the page isolated. */
 #define EXPECT_ABORTS_UP_TO(_n)	EXPECT_ABORTS_FROM_TO(1, _n)
