@@ -468,9 +468,9 @@ def boot_suites(args, extra, result):
         must_have(result.version, result.qemu, machine, extra),
         must_lack(result.qemu, machine, extra),
         skips_asked_for=has_option(extra, "--filter_action"), stopped=done.stopped)
-    _parse(kunit, top, args, result)
     problems = result.verdict.problems
     problems[:0] = done.problems
+    _parse(kunit, top, args, result)
     if any("timed out after" in line for line in done.lines):
         problems.insert(0, f"the kernel hung: not done after {args.timeout} s; see its last "
                            "lines above, or give it longer with --timeout")
