@@ -232,10 +232,11 @@ static void fail_copy_after_others(struct process *p)
 	fail_copy(p, &p->kernel);
 }
 
+static const char * const sysctl_name = CONTRACT_SIGBUS_SYSCTL;
+
 /* Write it, as there is no user space yet that could; 0 or -errno. */
 static int set_sysctl(const char *val)
 {
-	static const char * const name = CONTRACT_SIGBUS_SYSCTL;
 	char path[64];
 	struct file_system_type *type = get_fs_type("proc");
 	struct vfsmount *mnt;
@@ -250,7 +251,7 @@ static int set_sysctl(const char *val)
 	if (IS_ERR(mnt))
 		return PTR_ERR(mnt);
 
-	snprintf(path, sizeof(path), "sys/kernel/%s", name ?: "");
+	snprintf(path, sizeof(path), "sys/kernel/%s", sysctl_name ?: "");
 	file = file_open_root_mnt(mnt, path, O_WRONLY, 0);
 	n = PTR_ERR_OR_ZERO(file);
 	if (!n) {
@@ -397,9 +398,7 @@ KUNIT_ARRAY_PARAM_DESC(scenario, scenarios, name);
 
 static void need_sysctl(struct kunit *test, const char *value)
 {
-	static const char * const name = CONTRACT_SIGBUS_SYSCTL;
-
-	if (value && !name)
+	if (value && !sysctl_name)
 		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: a sysctl");
 }
 

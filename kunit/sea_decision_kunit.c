@@ -226,15 +226,6 @@ static void expect_no_fixup(struct kunit *test, const struct entry *e, unsigned 
 	KUNIT_EXPECT_MEMEQ(test, &regs, &before, sizeof(regs));
 }
 
-static bool is_sea(unsigned int fsc)
-{
-	for (int i = 0; i < ARRAY_SIZE(sea_codes); i++)
-		if (sea_codes[i].fsc == fsc)
-			return true;
-
-	return false;
-}
-
 static void decision_outcome(struct kunit *test)
 {
 	const struct decision *d = test->param_value;
@@ -263,7 +254,7 @@ static void decision_outcome(struct kunit *test)
 	honoured = d->outcome == 'f' || (d->event->claim && !d->event->flip &&
 					 decided(d->entry->outcome[ON_LOAD], 0) == 'f');
 	KUNIT_EXPECT_EQ(test, si.claims,
-			is_sea(d->event->fsc) ? contract_claims(1, honoured) : 0);
+			sea_is_sea(d->event->fsc) ? contract_claims(1, honoured) : 0);
 	if (CONTRACT_ASKED != ASKED_ALWAYS)
 		KUNIT_EXPECT_FALSE(test, si.claimed_late);
 }
