@@ -247,15 +247,12 @@ def suites(top, slow=True):
 
     slow: with those that kunit is told to leave out of a fast run
     """
-    def kept(words):
-        return slow or "SLOW" not in words
-
     found = {}
     for path in sorted(glob.glob(os.path.join(top, "kunit", "**", "*_kunit.c"), recursive=True)):
         with open(path, encoding="utf-8") as f:
             text = f.read()
         cases = {m[1]: [c[2] for c in re.finditer(r"^\tKUNIT_CASE(\w*)\((\w+)(.*)", m[2], re.M)
-                        if kept(c[1] + c[3])] for m in
+                        if slow or "SLOW" not in c[1] + c[3]] for m in
                  re.finditer(r"struct kunit_case (\w+)\[\] = \{(.*?)\n\};", text, re.S)}
         for body in re.findall(r"struct kunit_suite \w+ = \{(.*?)\n\};", text, re.S):
             fields = dict(re.findall(r'\.(name|test_cases)\s*=\s*"?(\w+)', body))
