@@ -10,8 +10,10 @@
 #include <linux/bottom_half.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
+#include <linux/genalloc.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/kallsyms.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -477,12 +479,11 @@ static void free_poisoned(void *page)
 	__free_page(page);
 }
 
-static void genuine(struct kunit *test)
+/* A process that has a page with a genuine error, for @s; or the case is skipped. */
+static struct process *genuine_process(struct kunit *test, const struct scenario *s,
+				       struct page **page)
 {
-	const struct scenario *s = test->param_value;
 	struct process *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
-	struct page *page;
-	int i;
 
 	if (sea_rig_missing())
 		kunit_skip(test, "%s", sea_rig_missing());
@@ -492,15 +493,24 @@ static void genuine(struct kunit *test)
 	p->s = s;
 	if (!s->no_mm)
 		KUNIT_ASSERT_EQ(test, sea_inject_user(test, &p->user, LEN), 0);
-	page = alloc_page(GFP_HIGHUSER_MOVABLE | __GFP_ZERO);
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_poisoned, page), 0);
+	*page = alloc_page(GFP_HIGHUSER_MOVABLE | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, *page);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_poisoned, *page), 0);
 	p->kernel = (struct sea_inject){
-		.trap = (unsigned long)page_address(page),
+		.trap = (unsigned long)page_address(*page),
 		.genuine = true, .real_claim = true, .revive = sea_rig_repair,
 	};
-	KUNIT_ASSERT_EQ(test, sea_rig_set(page_to_phys(page), PAGE_SIZE, SEA_RIG_POISON |
+	KUNIT_ASSERT_EQ(test, sea_rig_set(page_to_phys(*page), PAGE_SIZE, SEA_RIG_POISON |
 					  (s->no_address ? SEA_RIG_NO_ADDRESS : 0)), 0);
+	return p;
+}
+
+static void genuine(struct kunit *test)
+{
+	const struct scenario *s = test->param_value;
+	struct page *page;
+	struct process *p = genuine_process(test, s, &page);
+	int i;
 
 	if (s->kthread)
 		child(p);
@@ -522,6 +532,40 @@ static void genuine(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, p->info.si_signo, SIGBUS);
 }
 
+#define ERRORS		2000
+#define WORKERS_FIFO	16		/* errors that memory_failure_queue() holds */
+
+/* What APEI remembers to have printed comes from there, too: a handful of records. */
+#define REMEMBERED	4096
+
+/*
+ * What APEI queues is in memory of its own, of which there is little. Nobody gives it
+ * back for a kernel thread, which has no return to user mode, if it is task work.
+ */
+static void apei_memory(struct kunit *test)
+{
+	static const struct scenario thread = { .kthread = true };
+	struct gen_pool **pool = (void *)kallsyms_lookup_name("ghes_estatus_pool");
+	struct page *page;
+	struct process *p = genuine_process(test, &thread, &page);
+	size_t before;
+	int i;
+
+	if (!pool)
+		kunit_skip(test, "needs KALLSYMS_ALL");
+
+	before = gen_pool_avail(*pool);
+	for (i = 0; i < ERRORS; i += 2) {
+		fail_kernel_copy(p);
+		fail_copy_in_irq(p);
+		if (!(i % WORKERS_FIFO))
+			msleep(1);
+	}
+	KUNIT_EXPECT_EQ(test, p->fixed, ERRORS);
+	KUNIT_EXPECT_FALSE(test, task_work_pending(current));
+	KUNIT_EXPECT_GT(test, gen_pool_avail(*pool) + REMEMBERED, before);
+}
+
 static void sysctl_values(struct kunit *test)
 {
 	need_sysctl(test, "2");
@@ -533,6 +577,7 @@ static struct kunit_case sigbus_cases[] = {
 	KUNIT_CASE_PARAM(sigbus, scenario_gen_params),
 	KUNIT_CASE(sysctl_values),
 	KUNIT_CASE_PARAM(genuine, genuine_gen_params),
+	KUNIT_CASE_SLOW(apei_memory),
 	{}
 };
 

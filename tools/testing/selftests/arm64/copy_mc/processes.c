@@ -703,6 +703,13 @@ static long exec_arg(struct child *c)
 		       (char *[]){ p + page_size, NULL }, NULL, AT_EMPTY_PATH);
 }
 
+static long open_path(struct child *c)
+{
+	char *p = poisoned_pair(c);
+
+	return open(p + page_size, O_RDONLY);
+}
+
 static long sleep_for(struct child *c)
 {
 	char *p = poisoned_pair(c);
@@ -767,6 +774,21 @@ TEST_F(poison, execve_arg)
 	struct child *c = run_child(exec_arg, NULL);
 
 	EXPECT_CONSUMED(c, -1);
+}
+
+/*
+ * Twice: a string may end before what strncpy_from_user() cannot load as a word, so it
+ * goes on byte by byte.
+ */
+TEST_F(poison, open_path)
+{
+	struct child *c = run_child(open_path, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EFAULT);
+	EXPECT_TOLD(c, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(2);
 }
 
 TEST_F(poison, nanosleep)
