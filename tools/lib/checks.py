@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 
-from lib import kunit, tree, ui
+from lib import foreign, kunit, tree, ui
 from lib.packages import run
 from lib.ui import Fail
 
@@ -456,8 +456,27 @@ def checkpatch(k):
     return f"{os.path.getsize(patch) >> 10} KiB of patch"
 
 
+def hook(k):
+    """the semantic patch puts the hook where ours is"""
+    git, work, theirs = k.tree.git, k.tree.work_tree(), {}
+    ours = {n: git.raw("cat-file", "blob", f"{work}:{n}")
+            for n in git.find("sea_inject", work, foreign.FAULT_PATH)}
+    for name, text in ours.items():
+        text = text.replace("sea_inject_claim(", "apei_claim_sea(")
+        text = re.sub(r"\tif \(sea_inject\w*\(.*\)\)\n\t\treturn.*;\n", "", text)
+        theirs[name] = text.replace("#include <asm/sea_inject.h>\n", "")
+
+    def shape(text):
+        return [l for l in text.splitlines() if l.strip() and "asm/sea_inject.h" not in l]
+
+    for name, text in foreign.hook(tree.REPO, theirs).items():
+        same(f"{name} with the hook of {foreign.HOOK}", shape(text), shape(ours[name]))
+    return f"{ui.number(len(ours), 'file')}"
+
+
 CHECKS = {
     "checkpatch": checkpatch,
+    "hook": hook,
     "copy_page": copy_page,
     "sparse": sparse,
     "hook_off": hook_off,       # in their directory, with another configuration

@@ -71,6 +71,16 @@ class Git:
         """The object a ref names, or None."""
         return self("for-each-ref", "--format=%(objectname)", name) or None
 
+    def find(self, word, tree, *where):
+        """The names of the files of a tree, below these directories, that have a word."""
+        try:
+            names = self.names("grep", "-l", "-z", "-w", "-e", word, tree, "--", *where)
+        except GitError as e:
+            if e.stderr:
+                raise
+            return []       # nothing found, nothing said
+        return [n.partition(":")[2] for n in names]
+
     def changed(self, old, new):
         """The names of all files that differ between two trees."""
         return self.names("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)

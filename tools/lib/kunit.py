@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from lib import judge, packages, resume, tree, ui
+from lib import foreign, judge, packages, resume, tree, ui
 from lib.overlay import KERNELS, version_key
 from lib.ui import Fail
 
@@ -322,6 +322,9 @@ def prepare(args, machine, *needed):
     ui.step("packages")
     packages.need(not args.no_install, packages.TREE, packages.BUILD, packages.FIRMWARE, *needed)
     os.makedirs(prepared.home, exist_ok=True)
+    if prepared.contract:
+        machine = dataclasses.replace(
+            machine, options=(*machine.options, foreign.option(prepared.contract)))
     with using(prepared):
         ui.step("tree")
         prepared.prepare(source())

@@ -14,6 +14,7 @@ An empty patch changes nothing: it tells refresh where an edit is to go.
 import os
 import re
 
+from lib import foreign
 from lib.git import GitError
 from lib.ui import Fail
 
@@ -41,14 +42,17 @@ def covers(name):
 class Overlay:
     """What the repository has for a kernel tree, as it is on the disk now."""
 
-    def __init__(self, repo, git):
-        """git: a prepared tree's repository; its objects receive ours."""
-        self.repo, self.git = os.fspath(repo), git
+    def __init__(self, repo, git, suites_only=False):
+        """git: a prepared tree's repository; its objects receive ours.
+
+        suites_only: without the implementation, for a tree that has one
+        """
+        self.repo, self.git, self.suites_only = os.fspath(repo), git, suites_only
         self.new, self.patches, self.variants = set(), set(), {}
         with git.temp_index() as index:     # an empty one: every file is an "other"
             names = git.names("ls-files", "-z", "--others", "--exclude-standard", "--",
                               *ROOTS, ":(glob)*.patch", index=index, worktree=self.repo)
-        for name in names:
+        for name in filter(foreign.belongs, names) if suites_only else names:
             if m := _VARIANT.match(name):
                 self.variants.setdefault(m[2], set()).add(m[1])
             elif name.endswith(".patch"):
@@ -97,7 +101,13 @@ class Overlay:
         if stray:
             name = min(stray)
             raise Fail(f"{name}: changed by a patch of another name; move that into {name}.patch")
-        return tree
+        return self._hooked(base, tree) if self.suites_only else tree
+
+    def _hooked(self, base, tree):
+        with self.git.temp_index() as index:
+            self.git("read-tree", tree, index=index)
+            foreign.put_hook(self.repo, self.git, base, index)
+            return self.git("write-tree", index=index)
 
     def _apply(self, files, version, index):
         apply = ("apply", "--cached", "--whitespace=nowarn")

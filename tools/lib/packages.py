@@ -68,9 +68,10 @@ SELFTESTS = {
     "/usr/aarch64-linux-gnu/include/stdio.h": "libc6-dev-arm64-cross",
     "/sbin/mke2fs": "e2fsprogs",
 }
-OWN_TESTS = {"git": "git", "make": "make", "/sbin/mke2fs": "e2fsprogs"}
+HOOK = {"spatch": "coccinelle"}
+OWN_TESTS = {"git": "git", "make": "make", "/sbin/mke2fs": "e2fsprogs", **HOOK}
 TESTS = {
-    "sparse": "sparse", "perl": "perl", "depmod": "kmod",
+    **HOOK, "sparse": "sparse", "perl": "perl", "depmod": "kmod",
     # checkpatch has a script in Python look at licences.
     "/usr/lib/python3/dist-packages/ply": "python3-ply",
     "/usr/lib/python3/dist-packages/git": "python3-git",

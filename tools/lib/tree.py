@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-from lib import ui
+from lib import foreign, ui
 from lib.git import Git, GitError, clean_environ
 from lib.overlay import KERNELS, ROOTS, Overlay, write_back
 from lib.ui import Fail
@@ -35,6 +35,13 @@ def add_arguments(parser, kernel=KERNELS[0]):
                         help="where all that is made goes (default: build, in the repository)")
     parser.add_argument("--no-install", action="store_true",
                         help="install no Debian package; name what is missing instead")
+
+
+def add_suites_only(parser):
+    parser.add_argument("--suites-only", choices=foreign.contracts(REPO), metavar="CONTRACT",
+                        help="for a tree of yours that has a copy_mc of its own: the suites and "
+                             "their hook, nothing of our implementation, and this contract of "
+                             f"{foreign.CONTRACTS}: {', '.join(foreign.contracts(REPO))}")
 
 
 def makefile_version(text):
@@ -138,7 +145,9 @@ class Directory:
 class Tree:
     """<build dir>/<name>/linux."""
 
-    def __init__(self, build_dir, name):
+    def __init__(self, build_dir, name, contract=None):
+        """contract: the tree has an implementation of its own, and this is its contract."""
+        self.contract = contract
         self.home = os.path.join(build_dir, name)
         self.top = os.path.join(self.home, "linux")
         self.git = Git(self.top)
@@ -377,7 +386,10 @@ class Tree:
                 self._recover()
                 base = self._current_base(source)
             version = makefile_version(self.git("cat-file", "blob", f"{base}:Makefile"))
-            self._switch(base, Overlay(REPO, self.git).compose(base, version))
+            if self.contract:
+                foreign.check(REPO, self.git, base, self.contract, source.id)
+            overlay = Overlay(REPO, self.git, bool(self.contract))
+            self._switch(base, overlay.compose(base, version))
 
     def refresh(self):
         """Writes edits back into the overlay; yields (action, file)."""
@@ -395,11 +407,22 @@ class Tree:
 def select(args):
     """The tree that --kernel names, and what it is made from."""
     kernel, build_dir = args.kernel, os.path.abspath(args.build_dir)
-    if kernel in KERNELS:
+    contract = getattr(args, "suites_only", None)
+    if kernel in KERNELS and not contract:
         return Tree(build_dir, kernel), lambda: Source(kernel, build_dir, not args.no_install)
+    if contract and kernel in KERNELS:
+        raise Fail(f"--suites-only: Debian's {kernel} has no copy_mc for arm64; give a kernel "
+                   "tree that has one with --kernel DIR")
     if os.path.isdir(kernel):
         source = Directory(kernel, build_dir)
-        return Tree(build_dir, source.name), lambda: source
+        if not contract:
+            return Tree(build_dir, source.name), lambda: source
+
+        def with_spatch():
+            from lib import packages
+            packages.need(not args.no_install, packages.HOOK)
+            return source
+        return Tree(build_dir, f"{source.name}-{contract}", contract), with_spatch
     raise Fail(f"--kernel {kernel}: no such kernel and no directory; give {', '.join(KERNELS)} "
                "or the top directory of a kernel tree")
 
