@@ -4,6 +4,7 @@
  */
 
 #include <kunit/resource.h>
+#include <kunit/test-bug.h>
 #include <kunit/test.h>
 #include <linux/bitfield.h>
 #include <linux/extable.h>
@@ -108,53 +109,71 @@ static unsigned long base_reg(const struct pt_regs *regs, unsigned int r)
 }
 
 /*
- * Arm ARM, "Loads and Stores" encodings: the general purpose forms that copy
- * routines use, by group, since asm/insn.h knows some of each group only and none
- * of the unprivileged ones. Loads and stores differ in one bit.
+ * Arm ARM, "Loads and Stores" encodings: each load and store of general purpose
+ * registers that is no atomic, by group, since asm/insn.h knows some of each group only and
+ * none of the unprivileged ones. In most groups bit 22 tells a load from a store, and
+ * bit 23 a load that extends the sign, to 32 bits if bit 22 is set as well.
  */
 static bool decode_regs(u32 insn, struct sea_access *a)
 {
 	unsigned int scale = insn >> 30;
+	bool load = insn & BIT(22);
 	bool unprivileged = false;
+	unsigned int sign = 0;
 	bool index = false;
 	bool pair = false;
 	bool post = false;
 	bool pre = false;
-	long imm;
+	long imm = 0;
 
-	if ((insn & 0x3e000000) == 0x28000000) {		/* LDP, LDNP */
-		if (scale & 1)
-			return false;				/* LDPSW */
+	if ((insn & 0x3e000000) == 0x28000000) {		/* LDP, LDNP, LDPSW */
+		if (scale & 1 && !load)
+			return false;				/* STGP */
+		sign = scale & 1 ? 64 : 0;
 		scale = 2 + scale / 2;
 		imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_7, insn);
 		imm = sign_extend64(imm, 6) << scale;
 		post = FIELD_GET(GENMASK(24, 23), insn) == 1;
 		pre = FIELD_GET(GENMASK(24, 23), insn) == 3;
 		pair = true;
-	} else if ((insn & 0x3f200000) == 0x38000000) {		/* 9 bit offset */
-		imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_9, insn);
-		imm = sign_extend64(imm, 8);
-		post = FIELD_GET(GENMASK(11, 10), insn) == 1;
-		unprivileged = FIELD_GET(GENMASK(11, 10), insn) == 2;
-		pre = FIELD_GET(GENMASK(11, 10), insn) == 3;
-	} else if ((insn & 0x3f200c00) == 0x38200800) {		/* register offset */
-		imm = 0;
-		index = true;
-	} else if ((insn & 0x3f000000) == 0x39000000) {		/* 12 bit offset */
-		imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_12, insn) << scale;
-	} else if ((insn & 0x3fff7c00) == 0x085f7c00) {		/* LDXR, LDAXR */
+	} else if ((insn & 0xbfff0000) == 0x887f0000) {		/* LDXP, LDAXP */
 		/* Made good as a plain load: the exclusive store after it fails. */
-		imm = 0;
+		scale = 2 + (scale & 1);
+		pair = true;
+	} else if ((insn & 0x3fff7c00) == 0x085f7c00) {		/* LDXR, LDAXR */
+		load = true;					/* likewise */
+	} else if ((insn & 0x3fbf7c00) == 0x089f7c00) {		/* LDAR, LDLAR, STLR, STLLR */
+		;
+	} else if ((insn & 0x3ffffc00) == 0x38bfc000) {		/* LDAPR */
+		load = true;
 	} else {
-		return false;
+		if ((insn & 0x3f200000) == 0x38000000 ||	/* 9 bit offset */
+		    (insn & 0x3f200c00) == 0x19000000) {	/* LDAPUR, STLUR */
+			imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_9, insn);
+			imm = sign_extend64(imm, 8);
+			post = FIELD_GET(GENMASK(11, 10), insn) == 1;
+			unprivileged = FIELD_GET(GENMASK(11, 10), insn) == 2;
+			pre = FIELD_GET(GENMASK(11, 10), insn) == 3;
+		} else if ((insn & 0x3f200c00) == 0x38200800) {	/* register offset */
+			index = true;
+		} else if ((insn & 0x3f000000) == 0x39000000) {	/* 12 bit offset */
+			imm = aarch64_insn_decode_immediate(AARCH64_INSN_IMM_12, insn) << scale;
+		} else {
+			return false;
+		}
+
+		if (insn & BIT(23)) {
+			sign = load ? 32 : 64;
+			load = true;
+			if (BIT(scale) * 8 >= sign)
+				return false;			/* PRFM, or not allocated */
+		}
 	}
 
-	if (!pair && insn & BIT(23))
-		return false;					/* sign extending */
-
 	*a = (struct sea_access) {
-		.kind = insn & BIT(22) ? SEA_LOAD : SEA_STORE,
+		.kind = load ? SEA_LOAD : SEA_STORE,
 		.size = BIT(scale) << pair,
+		.sign = sign,
 		.unprivileged = unprivileged,
 		.rt = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RT, insn),
 		.rn = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RN, insn),
@@ -225,6 +244,19 @@ bool sea_decode(u32 insn, struct sea_access *a)
 	return decode_regs(insn, a) || decode_tags(insn, a);
 }
 
+/*
+ * An access that the simulator does not know: an atomic one, of FP and SIMD registers, and
+ * the like. The case fails and goes on behind it, with what the registers held.
+ */
+static void refuse(struct sea_inject *si, struct pt_regs *regs, u32 insn)
+{
+	si->refused = insn;
+	if (!si->may_refuse)
+		kunit_fail_current_test("no simulation of the access at %pS, %08x",
+					(void *)regs->pc, insn);
+	regs->pc += AARCH64_INSN_SIZE;
+}
+
 /* What a register adds to the address; @extend is the instruction's option field */
 static unsigned long index_reg(const struct pt_regs *regs, const struct sea_access *a)
 {
@@ -268,6 +300,10 @@ static void do_regs(struct sea_inject *si, struct sea_access *a,
 			else
 				val |= (u64)*p << (8 * j);
 		}
+		if (a->sign)
+			val = sign_extend64(val, size * 8 - 1);
+		if (a->sign == 32)
+			val = (u32)val;
 		if (!store)
 			pt_regs_write_reg(regs, r, val);
 	}
@@ -622,8 +658,8 @@ bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 	si->busy = false;
 
 	if (!done)
-		pr_err("no simulation of the access at %pS\n", (void *)regs->pc);
-	return done;
+		refuse(si, regs, insn);
+	return true;
 }
 
 /**

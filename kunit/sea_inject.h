@@ -57,6 +57,7 @@ struct sea_poison {
  *	accesses to the trapping memory
  * @nr_counts: number of its instructions
  * @really_die: if the abort is fatal, have it kill the task
+ * @may_refuse: the case looks at @refused itself
  *
  * Genuine aborts, which need none of the above but those of APEI and @really_die.
  * @genuine: simulate nothing, record the aborts that the task takes, wherever that is
@@ -70,6 +71,8 @@ struct sea_poison {
  * @died: set after an abort that would have been fatal. The access is then made
  *	good and the rest of the copy runs without aborts.
  * @retried: likewise, for one after which the instruction would run again
+ * @refused: an instruction with an access that the simulator does not know, 0 if there
+ *	was none. It did nothing, and the case has failed.
  * @claims: how often APEI was asked
  * @claimed_late: with registers that were no longer those of the abort
  * @esr: syndrome of the last abort
@@ -100,6 +103,7 @@ struct sea_inject {
 	unsigned int *counts;
 	size_t nr_counts;
 	bool really_die;
+	bool may_refuse;
 	bool genuine;
 	void (*revive)(void);
 
@@ -108,6 +112,7 @@ struct sea_inject {
 	unsigned int fixed;
 	unsigned int died;
 	unsigned int retried;
+	u32 refused;
 	unsigned int claims;
 	bool claimed_late;
 	unsigned long esr;
@@ -160,6 +165,7 @@ int sea_inject_page(struct kunit *test, struct sea_inject *si,
  * @tags: of memory tags (MTE)
  * @unprivileged: with the rights of user mode
  * @size: in bytes; a pair is one access of twice the size
+ * @sign: to how many bits a load extends the sign; 0 if with zeroes
  * @rt: first register
  * @rt2: second register of a pair
  * @rn: base register
@@ -176,6 +182,7 @@ struct sea_access {
 	bool tags;
 	bool unprivileged;
 	size_t size;
+	unsigned int sign;
 	unsigned int rt, rt2, rn;
 	unsigned int nregs;
 	long offset;
