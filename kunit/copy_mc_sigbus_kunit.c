@@ -559,7 +559,7 @@ static void apei_memory(struct kunit *test)
 		fail_kernel_copy(p);
 		fail_copy_in_irq(p);
 		if (!(i % WORKERS_FIFO))
-			msleep(1);
+			fsleep(5000);
 	}
 	KUNIT_EXPECT_EQ(test, p->fixed, ERRORS);
 	KUNIT_EXPECT_FALSE(test, task_work_pending(current));
