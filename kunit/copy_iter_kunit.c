@@ -16,7 +16,7 @@
 #include <linux/uio.h>
 
 #include "contract/contract.h"
-#include "copy_case.h"
+#include "inject/copy_case.h"
 
 #define SEGMENTS	3
 

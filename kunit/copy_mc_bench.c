@@ -21,7 +21,7 @@
 #include <asm/barrier.h>
 
 #include "contract/contract.h"
-#include "sea_inject.h"
+#include "inject/sea_inject.h"
 
 #define AREA	(2 * PAGE_SIZE)
 

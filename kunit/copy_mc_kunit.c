@@ -23,7 +23,7 @@
 #include <linux/xarray.h>
 
 #include "contract/contract.h"
-#include "copy_case.h"
+#include "inject/copy_case.h"
 
 static unsigned long to_kernel(void *to, const void *from, size_t n)
 {

@@ -11,8 +11,8 @@
 #include <asm/mte.h>
 
 #include "contract/contract.h"
+#include "inject/sea_inject.h"
 #include "rig/sea_rig.h"
-#include "sea_inject.h"
 
 #define GRANULES	(PAGE_SIZE / MTE_GRANULE_SIZE)
 

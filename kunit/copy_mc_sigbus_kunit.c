@@ -26,8 +26,8 @@
 #include <asm/traps.h>
 
 #include "contract/contract.h"
+#include "inject/sea_inject.h"
 #include "rig/sea_rig.h"
-#include "sea_inject.h"
 
 #define LEN		64
 #define MCEERR_ADDR	0x123000UL

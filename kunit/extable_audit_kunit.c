@@ -14,8 +14,8 @@
 #include <asm/mte.h>
 
 #include "contract/contract.h"
-#include "sea_decision_stubs.h"
-#include "sea_inject.h"
+#include "inject/sea_decision_stubs.h"
+#include "inject/sea_inject.h"
 
 #ifndef EX_TYPE_UACCESS_CPY
 #define EX_TYPE_UACCESS_CPY	-1

@@ -22,8 +22,8 @@
 #include <linux/workqueue.h>
 
 #include "contract/contract.h"
+#include "inject/sea_inject.h"
 #include "rig/sea_rig.h"
-#include "sea_inject.h"
 
 #define LEN		64
 #define TIMEOUT		(10 * HZ)

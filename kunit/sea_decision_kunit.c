@@ -10,8 +10,8 @@
 #include <linux/vmalloc.h>
 
 #include "contract/contract.h"
-#include "sea_decision_stubs.h"
-#include "sea_inject.h"
+#include "inject/sea_decision_stubs.h"
+#include "inject/sea_inject.h"
 
 #define ESR_FETCH	((ESR_ELx_EC_DABT_CUR ^ ESR_ELx_EC_IABT_CUR) << ESR_ELx_EC_SHIFT)
 

@@ -15,9 +15,9 @@
 #include <linux/vmstat.h>
 
 #include "contract/contract.h"
-#include "copy_case.h"
+#include "inject/copy_case.h"
+#include "inject/sea_edge.h"
 #include "rig/sea_rig.h"
-#include "sea_edge.h"
 
 #define SIZE		(2 * PAGE_SIZE)
 #define LEN		64

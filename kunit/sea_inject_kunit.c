@@ -9,7 +9,7 @@
 
 #include <asm/cpufeature.h>
 
-#include "sea_inject.h"
+#include "inject/sea_inject.h"
 
 #define SIZE	256
 #define AT	128		/* where the base register points to */

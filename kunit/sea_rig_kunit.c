@@ -30,11 +30,11 @@
 #include <asm/virt.h>
 
 #include "contract/contract.h"
-#include "copy_case.h"
+#include "inject/copy_case.h"
+#include "inject/sea_inject.h"
+#include "inject/sea_record.h"
 #include "rig/firmware.h"
 #include "rig/sea_rig.h"
-#include "sea_inject.h"
-#include "sea_record.h"
 
 /* The granule of poison, whatever the size of a page is here */
 #define GRANULE		SZ_4K

@@ -18,9 +18,9 @@
 #include <asm/word-at-a-time.h>
 
 #include "contract/contract.h"
-#include "copy_case.h"
-#include "sea_edge.h"
-#include "sea_inject.h"
+#include "inject/copy_case.h"
+#include "inject/sea_edge.h"
+#include "inject/sea_inject.h"
 
 /* Memory to access; only its first bytes are, the others must not change. */
 #define SIZE		128

@@ -14,7 +14,7 @@ from lib.git import clean_environ
 from lib.ui import Fail
 
 CONTRACTS = "kunit/contract"
-HOOK = "kunit/hook.cocci"
+HOOK = "kunit/inject/hook.cocci"
 
 # What of the overlay belongs to them.
 PARTS = ("kunit/", "tools/testing/", "arch/arm64/include/asm/sea_inject.h", "Kbuild.", "Kconfig.")

@@ -84,14 +84,15 @@ class Hook(Case):
                 ("!user_mode(regs) && apei_claim_sea", "apei_says", "sea_inject_claim",
                  "in place of apei_claim_sea")):
             with self.fails(rf"arch/arm64/mm: no place found for the hook's {call}\(\): {where}.*; "
-                            r"put it there by hand, as kunit/hook.cocci has it"):
+                            r"put it there by hand, as kunit/inject/hook.cocci has it"):
                 hook(REPO, {NAME: FAULT.replace(old, new)})
 
 
 class Prepare(Case):
     def setUp(self):
         super().setUp()
-        for name in ("contract/contract.h", "contract/ours.h", "contract/posted.h", "hook.cocci"):
+        for name in ("contract/contract.h", "contract/ours.h", "contract/posted.h",
+                     "inject/hook.cocci"):
             write(self.repo, f"kunit/{name}", read(REPO, f"kunit/{name}"))
         write(self.repo, "arch/arm64/include/asm/sea_inject.h", "/* ours */\n")
         self.patch("Kbuild", "one\n", "one\ntwo\n")
@@ -118,7 +119,7 @@ class Prepare(Case):
         prepared = self.alone()
         changed = set(prepared.git.changed(prepared.base, "refs/tags/overlay"))
         self.assertEqual(changed, {"Kbuild", NAME, "arch/arm64/include/asm/sea_inject.h",
-                                   "kunit/hook.cocci", *(f"kunit/contract/{n}.h" for n in
+                                   "kunit/inject/hook.cocci", *(f"kunit/contract/{n}.h" for n in
                                                          ("contract", "ours", "posted"))})
         self.assertEqual(read(prepared.top, NAME), HOOKED)
         # Again, and beside the tree with everything.

@@ -6,7 +6,7 @@
 
 #include <asm/asm-extable.h>
 
-#include "contract/contract.h"
+#include "../contract/contract.h"
 
 #define STUB(name)							\
 u64 sea_stub_##name(const void *addr);					\

@@ -9,7 +9,7 @@
 #include <asm/asm-extable.h>
 #include <asm/assembler.h>
 
-#include "contract/contract.h"
+#include "../contract/contract.h"
 
 #define DATA_ERR_ZERO	(EX_DATA_REG(ERR, x1) | EX_DATA_REG(ZERO, x2))
 #define DATA_ZEROPAD	(EX_DATA_REG(DATA, x2) | EX_DATA_REG(ADDR, x0))

@@ -8,7 +8,7 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
-#include "contract/contract.h"
+#include "../contract/contract.h"
 #include "copy_case.h"
 
 /**

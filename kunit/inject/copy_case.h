@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-#include "contract/contract.h"
+#include "../contract/contract.h"
 #include "sea_edge.h"
 #include "sea_inject.h"
 

@@ -16,7 +16,7 @@
 
 #include <asm/tlbflush.h>
 
-#include "rig/sea_rig.h"
+#include "../rig/sea_rig.h"
 #include "sea_edge.h"
 
 KUNIT_DEFINE_ACTION_WRAPPER(unmap_contents, vunmap, const void *);
