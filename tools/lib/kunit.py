@@ -199,7 +199,7 @@ def build_with_progress(cmd, top, build, log, total_file, guess=SUITES.objects, 
             process(cmd, cwd=top, stdout=out, stderr=subprocess.STDOUT, env=env or {}) as p:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                p.wait(1)
+                p.wait(5)       # to count them takes time from the compilers
                 break
             done = objects(build, start - 1)
             progress.show(f"   built {done} of about {max(total, done)} objects" if fresh
