@@ -290,10 +290,8 @@ static void copy_success(struct kunit *test)
 	while (next_copy(c)) {
 		left = copy_run(test, c, c->from);
 		why = copy_wrong(c, left, 0);
-		if (why) {
+		if (why)
 			copy_fail(test, c, left, why);
-			return;
-		}
 	}
 }
 
@@ -310,10 +308,8 @@ static void copy_unpoisoned(struct kunit *test)
 		why = copy_wrong(c, left, 0);
 		if (!why && !c->si.accesses)
 			why = "source not accessed";
-		if (why) {
+		if (why)
 			copy_fail(test, c, left, why);
-			return;
-		}
 	}
 }
 
@@ -368,19 +364,18 @@ static const char *poisoned_wrong(struct copy *c, unsigned long left, size_t p)
 	return why;
 }
 
-static bool poisoned_copy_of(struct kunit *test, struct copy *c, const u8 *source, size_t p)
+static void poisoned_copy_of(struct kunit *test, struct copy *c, const u8 *source, size_t p)
 {
 	unsigned long left = copy_run(test, c, source);
 	const char *why = poisoned_wrong(c, left, p);
 
 	if (why)
 		copy_fail(test, c, left, why);
-	return !why;
 }
 
-static bool poisoned_copy(struct kunit *test, struct copy *c, size_t p)
+static void poisoned_copy(struct kunit *test, struct copy *c, size_t p)
 {
-	return poisoned_copy_of(test, c, (u8 *)c->si.trap, p);
+	poisoned_copy_of(test, c, (u8 *)c->si.trap, p);
 }
 
 /*
@@ -396,20 +391,16 @@ static size_t poison_step(size_t len)
 	return len == PAGE_SIZE ? 16 : 509;
 }
 
-static bool poisoned_copies(struct kunit *test, struct copy *c)
+static void poisoned_copies(struct kunit *test, struct copy *c)
 {
 	size_t last = c->len - 1;
 	size_t p = 0;
 
 	do {
 		c->si.poison[0] = (struct sea_poison){ c->offset + p, 1 };
-		if (!poisoned_copy(test, c, p))
-			return false;
-
+		poisoned_copy(test, c, p);
 		p = p == last ? c->len : min(p + poison_step(c->len), last);
 	} while (p < c->len);
-
-	return true;
 }
 
 /* One poisoned byte, wherever it may be */
@@ -419,8 +410,7 @@ static void copy_poisoned(struct kunit *test)
 
 	copy_init_trap(test, c);
 	while (next_copy(c))
-		if (!poisoned_copies(test, c))
-			return;
+		poisoned_copies(test, c);
 }
 
 /* The same with the other format of the registers in CPY* instructions */
@@ -436,8 +426,7 @@ static void copy_poisoned_option_b(struct kunit *test)
 	copy_init_trap(test, c);
 	c->si.cpy_option_b = true;
 	while (next_copy(c))
-		if (!poisoned_copies(test, c))
-			return;
+		poisoned_copies(test, c);
 }
 
 /* The same with interrupts disabled, where the work of APEI has to wait */
@@ -490,22 +479,19 @@ static void copy_poison_ranges(struct kunit *test)
 			c->si.poison[j].offset = c->offset + ranged->range[j].start;
 			c->si.poison[j].len = ranged->range[j].end - ranged->range[j].start;
 		}
-		if (ranged->first < c->len && !poisoned_copy(test, c, ranged->first))
-			return;
-
-		if (ranged->first < c->len)
+		if (ranged->first < c->len) {
+			poisoned_copy(test, c, ranged->first);
 			memset(c->si.poison, 0, sizeof(c->si.poison));
+		}
 		left = copy_run(test, c, (u8 *)c->si.trap);
 		why = copy_wrong(c, left, 0);
-		if (why || c->si.matches) {
+		if (why || c->si.matches)
 			copy_fail(test, c, left, why ?: "source not poisoned, but aborted");
-			return;
-		}
 	}
 }
 
 /* A fault address that is no help costs bytes that could have been copied. */
-static bool fault_addresses(struct kunit *test, struct copy *c, size_t p)
+static void fault_addresses(struct kunit *test, struct copy *c, size_t p)
 {
 	unsigned long source = c->si.trap + c->offset;
 	unsigned long poison = source + p;
@@ -528,12 +514,8 @@ static bool fault_addresses(struct kunit *test, struct copy *c, size_t p)
 	for (int i = 0; i < ARRAY_SIZE(said); i++) {
 		c->si.far = said[i].far;
 		c->si.fnv = said[i].fnv;
-		if (!poisoned_copy(test, c, p)) {
-			kunit_err(test, "fault address %d\n", i);
-			return false;
-		}
+		poisoned_copy(test, c, p);
 	}
-	return true;
 }
 
 static void copy_fault_address(struct kunit *test)
@@ -548,8 +530,7 @@ static void copy_fault_address(struct kunit *test)
 		c->len = lens[i / POISON_LINE];
 		c->offset = POISON_LINE + i % POISON_LINE;
 		for (p = 0; p < c->len; p += 9)
-			if (!fault_addresses(test, c, p))
-				return;
+			fault_addresses(test, c, p);
 	}
 }
 
@@ -600,10 +581,8 @@ static void copy_poison_before(struct kunit *test)
 				why = again_wrong(c, left, p, e->end);
 			else
 				why = poisoned_wrong(c, left, p);
-			if (why) {
+			if (why)
 				copy_fail(test, c, left, why);
-				return;
-			}
 		}
 	}
 }
@@ -630,8 +609,7 @@ static void copy_tagged(struct kunit *test)
 		for (p = 0; p < c->len; p += 7) {
 			c->si.poison[0] = (struct sea_poison){ c->offset + p, 1 };
 			c->si.far = tagged(c->si.trap + c->offset + p, tags[i / ARRAY_SIZE(tags)]);
-			if (!poisoned_copy_of(test, c, source, p))
-				return;
+			poisoned_copy_of(test, c, source, p);
 		}
 	}
 }
@@ -697,8 +675,7 @@ static void copy_sweep(struct kunit *test)
 				c->to_align = (c->to_align + 1) % 16;
 				c->si.poison[0].offset = edge;
 				c->si.poison[0].len = sweep_poison(c, edge);
-				if (!poisoned_copy(test, c, p))
-					return;
+				poisoned_copy(test, c, p);
 				aborts++;
 			}
 		}
@@ -723,10 +700,8 @@ static void copy_sweep_success(struct kunit *test)
 			c->to_align = j % 16;
 			left = copy_run(test, c, c->from);
 			why = copy_wrong(c, left, 0);
-			if (why) {
+			if (why)
 				copy_fail(test, c, left, why);
-				return;
-			}
 		}
 	}
 }
@@ -802,7 +777,7 @@ static unsigned long approach_run(struct kunit *test, const struct approach *a)
 	return copy_armed(c, copy_to(c), (u8 *)c->si.trap + c->offset);
 }
 
-static bool entry_abort(struct kunit *test, const struct approach *a,
+static void entry_abort(struct kunit *test, const struct approach *a,
 			struct insns *insns, unsigned long pc)
 {
 	unsigned long left = approach_run(test, a);
@@ -810,13 +785,11 @@ static bool entry_abort(struct kunit *test, const struct approach *a,
 
 	if (why)
 		copy_fail(test, a->c, left, why);
-	else
-		insns->aborts[(pc - insns->start) / AARCH64_INSN_SIZE]++;
-	return !why;
+	insns->aborts[(pc - insns->start) / AARCH64_INSN_SIZE]++;
 }
 
 /* Abort at the first, second, middle and last execution of each instruction. */
-static bool each_abort(struct kunit *test, const struct approach *a, struct insns *insns)
+static void each_abort(struct kunit *test, const struct approach *a, struct insns *insns)
 {
 	struct copy *c = a->c;
 	unsigned int i, j;
@@ -835,10 +808,10 @@ static bool each_abort(struct kunit *test, const struct approach *a, struct insn
 	if (a->everywhere) {
 		unsigned long pc = c->si.before.pc;
 
-		if ((pc - insns->start) / AARCH64_INSN_SIZE < insns->n)
-			return entry_abort(test, a, insns, pc);
-		copy_fail(test, c, 0, "no abort in the routine");
-		return false;
+		if ((pc - insns->start) / AARCH64_INSN_SIZE >= insns->n)
+			copy_fail(test, c, 0, "no abort in the routine");
+		entry_abort(test, a, insns, pc);
+		return;
 	}
 
 	for (i = 0; i < insns->n; i++) {
@@ -850,11 +823,9 @@ static bool each_abort(struct kunit *test, const struct approach *a, struct insn
 			if (nth[j] > last || (j && nth[j] <= nth[j - 1]))
 				continue;
 			c->si.nth = nth[j];
-			if (!entry_abort(test, a, insns, c->si.pc))
-				return false;
+			entry_abort(test, a, insns, c->si.pc);
 		}
 	}
-	return true;
 }
 
 /* The table of the aborts, which every entry must have come to. */
@@ -951,8 +922,8 @@ static void copy_each_entry(struct kunit *test)
 		if (a->everywhere)
 			c->si.poison[0] = (struct sea_poison){ 0, AREA };
 		while (next_copy(c))
-			if (!c->to_align && !each_abort(test, a, &insns))
-				return;
+			if (!c->to_align)
+				each_abort(test, a, &insns);
 	}
 	report_insns(test, &insns);
 }
@@ -1193,10 +1164,8 @@ static void look_each_line(struct kunit *test)
 			found = mem_has_poison(from + c->offset, c->len);
 			sea_inject_disarm(&c->si);
 			if (found != dead || c->si.fixed != dead || c->si.died ||
-			    (!dead && c->si.accesses > last - first + 2)) {
+			    (!dead && c->si.accesses > last - first + 2))
 				copy_fail(test, c, found, "not what is there");
-				return;
-			}
 		}
 	}
 }
@@ -1302,7 +1271,7 @@ static const char *both_wrong(struct kunit *test, struct both *b, bool genuine,
 }
 
 /* The source aborts from its byte @p on. */
-static bool both_from(struct kunit *test, struct both *b, size_t p)
+static void both_from(struct kunit *test, struct both *b, size_t p)
 {
 	struct copy *c = b->c;
 	unsigned long source = b->tag ? tagged(c->si.trap, b->tag) : c->si.trap;
@@ -1322,10 +1291,8 @@ static bool both_from(struct kunit *test, struct both *b, size_t p)
 		if (why) {
 			kunit_err(test, "%s\n", genuine ? "genuine" : "simulated");
 			copy_fail(test, c, left, why);
-			return false;
 		}
 	}
-	return true;
 }
 
 /* Of long copies not every load is tried. */
@@ -1357,8 +1324,7 @@ static void both_copies(struct kunit *test, struct both *b)
 			/* The page ends as well. */
 			if (c->len - p > PAGE_SIZE)
 				continue;
-			if (!both_from(test, b, p))
-				return;
+			both_from(test, b, p);
 			pairs++;
 		}
 	}
@@ -1438,7 +1404,7 @@ static const char *store_wrong(struct copy *c, unsigned long left, size_t p, con
 	return NULL;
 }
 
-static bool both_to(struct kunit *test, struct both *b, size_t p, u8 *bytes)
+static void both_to(struct kunit *test, struct both *b, size_t p, u8 *bytes)
 {
 	struct copy *c = b->c;
 	unsigned int genuine;
@@ -1459,10 +1425,8 @@ static bool both_to(struct kunit *test, struct both *b, size_t p, u8 *bytes)
 		if (why) {
 			kunit_err(test, "%s\n", genuine ? "genuine" : "simulated");
 			copy_fail(test, c, left, why);
-			return false;
 		}
 	}
-	return true;
 }
 
 /* A dead page aborts stores as well, which few machines do. */
@@ -1476,8 +1440,7 @@ static void both_store(struct kunit *test)
 	b->c->len = b->c->r->len ?: 300;
 	/* copy_page() knows by the destination where a page ends. */
 	for (p = 0; p < b->c->len; p += b->c->r->len ?: 7)
-		if (!both_to(test, b, p, bytes))
-			return;
+		both_to(test, b, p, bytes);
 }
 
 #define SLOW	{ .speed = KUNIT_SPEED_SLOW }

@@ -283,23 +283,24 @@ const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
 }
 
 /**
- * copy_fail() - fail the test, with what it takes to rerun the copy
+ * copy_fail() - end the test as failed, with what it takes to rerun the copy
  * @test: the test
  * @c: the copy
  * @left: what the routine returned
  * @why: what is wrong with that
  *
- * May sleep.
+ * Of a million copies that are wrong, the first one is enough to know. Called by the
+ * test's own thread; does not return.
  */
-void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
-	       const char *why)
+void __noreturn copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
+			  const char *why)
 {
-	KUNIT_FAIL(test,
-		   "%s: %s: returned %ld; len %zu, from %%16 = %zu, to %%16 = %zu, poison at %ld, abort at %pS, address %ld, match %u, fixed up %u, died %u (%s)\n",
-		   c->r->name, why, left, c->len, c->offset % 16, c->to_align % 16,
-		   (long)(c->si.poison[0].offset - c->offset), (void *)c->si.before.pc,
-		   (long)(__untagged_addr(c->si.fault) - c->si.trap - c->offset), c->si.matches,
-		   c->si.fixed, c->si.died, c->si.msg ?: "not at all");
+	KUNIT_FAIL_AND_ABORT(test,
+			     "%s: %s: returned %ld; len %zu, from %%16 = %zu, to %%16 = %zu, poison at %ld, abort at %pS, address %ld, match %u, fixed up %u, died %u (%s)\n",
+			     c->r->name, why, left, c->len, c->offset % 16, c->to_align % 16,
+			     (long)(c->si.poison[0].offset - c->offset), (void *)c->si.before.pc,
+			     (long)(__untagged_addr(c->si.fault) - c->si.trap - c->offset),
+			     c->si.matches, c->si.fixed, c->si.died, c->si.msg ?: "not at all");
 }
 
 /**

@@ -91,8 +91,8 @@ bool next_copy(struct copy *c);
 unsigned long copy_armed(struct copy *c, u8 *to, const u8 *from);
 unsigned long copy_run(struct kunit *test, struct copy *c, const u8 *source);
 const char *copy_wrong(struct copy *c, unsigned long left, size_t bad);
-void copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
-	       const char *why);
+void __noreturn copy_fail(struct kunit *test, const struct copy *c, unsigned long left,
+			  const char *why);
 
 bool has_mops(void);
 enum contract_count copy_counts(const struct copy_routine *r);
