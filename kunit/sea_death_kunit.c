@@ -277,7 +277,6 @@ static void death(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_users), users);
 	if (d->death->user)
 		mmdrop(d->mm);
-	sea_inject_forget(&d->si);
 	put_task_struct(d->task);
 
 	/* So says its oops. */

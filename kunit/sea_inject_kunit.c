@@ -5,6 +5,8 @@
  */
 
 #include <kunit/test.h>
+#include <linux/kthread.h>
+#include <linux/sched/task.h>
 #include <linux/string.h>
 
 #include <asm/cpufeature.h>
@@ -164,9 +166,41 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, r.two, 5);
 }
 
+static int arm_and_die(void *si)
+{
+	sea_inject_arm(si);
+	return 0;
+}
+
+/* A task that an oops ends disarms nothing. Who comes after it has room, and its own aborts. */
+static void left_armed(struct kunit *test)
+{
+	struct sea_inject *si = kunit_kzalloc(test, sizeof(*si), GFP_KERNEL);
+	struct registers r = {};
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, si);
+	KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, si, SIZE), 0);
+	for (i = 0; i < 20; i++) {
+		struct task_struct *task = kthread_create(arm_and_die, si, "arm_and_die");
+
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		get_task_struct(task);
+		wake_up_process(task);
+		kthread_stop_put(task);
+	}
+
+	sea_inject_arm(si);
+	r.base = si->trap;
+	ldr(&r);
+	sea_inject_disarm(si);
+	KUNIT_EXPECT_EQ(test, si->accesses, 1);
+}
+
 static struct kunit_case sea_inject_cases[] = {
 	KUNIT_CASE_PARAM(simulated, form_gen_params),
 	KUNIT_CASE_PARAM(refused, unknown_gen_params),
+	KUNIT_CASE(left_armed),
 	{}
 };
 

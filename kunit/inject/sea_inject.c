@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <linux/set_memory.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
@@ -24,7 +25,11 @@
 
 #include "sea_inject.h"
 
-/* Tasks that have an injection armed. Only a task itself, alive, changes its slot. */
+/*
+ * Tasks that have an injection armed, each with a reference: no other one can be at the
+ * address of one that died of its abort. A task itself, alive, changes its slot, and who
+ * arms takes those of the dead.
+ */
 static struct {
 	struct task_struct *task;
 	struct sea_inject *si;
@@ -42,19 +47,30 @@ static DEFINE_RAW_SPINLOCK(armed_lock);
  */
 void sea_inject_arm(struct sea_inject *si)
 {
+	struct task_struct *dead[ARRAY_SIZE(armed)];
+	unsigned int i, slot = ARRAY_SIZE(armed), nr_dead = 0;
 	unsigned long flags;
-	int i;
 
 	memset_startat(si, 0, accesses);
 
 	raw_spin_lock_irqsave(&armed_lock, flags);
-	for (i = 0; i < ARRAY_SIZE(armed) && armed[i].task; i++)
+	for (i = 0; i < ARRAY_SIZE(armed); i++) {
+		if (armed[i].task && READ_ONCE(armed[i].task->exit_state)) {
+			dead[nr_dead++] = armed[i].task;
+			WRITE_ONCE(armed[i].task, NULL);
+		}
+		if (!armed[i].task)
+			slot = i;
 		WARN_ON_ONCE(armed[i].task == current);
-	if (!WARN_ON_ONCE(i == ARRAY_SIZE(armed))) {
-		armed[i].si = si;
-		WRITE_ONCE(armed[i].task, current);
+	}
+	if (!WARN_ON_ONCE(slot == ARRAY_SIZE(armed))) {
+		armed[slot].si = si;
+		WRITE_ONCE(armed[slot].task, get_task_struct(current));
 	}
 	raw_spin_unlock_irqrestore(&armed_lock, flags);
+
+	while (nr_dead)
+		put_task_struct(dead[--nr_dead]);
 }
 
 /**
@@ -73,23 +89,8 @@ void sea_inject_disarm(struct sea_inject *si)
 			continue;
 		WARN_ON_ONCE(armed[i].si != si);
 		WRITE_ONCE(armed[i].task, NULL);
+		put_task_struct(current);
 	}
-}
-
-/**
- * sea_inject_forget() - disarm for a task that died of its abort
- * @si: the injection, with @si->really_die, that the task armed
- *
- * Does not sleep. Call it before the last reference to the task is put: the next one
- * may be at the same address.
- */
-void sea_inject_forget(struct sea_inject *si)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(armed); i++)
-		if (armed[i].si == si)
-			WRITE_ONCE(armed[i].task, NULL);
 }
 
 static struct sea_inject *sea_inject_current(void)

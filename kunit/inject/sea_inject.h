@@ -151,7 +151,6 @@ static __always_inline void sea_clear_registers(void)
 
 void sea_inject_arm(struct sea_inject *si);
 void sea_inject_disarm(struct sea_inject *si);
-void sea_inject_forget(struct sea_inject *si);
 
 int sea_inject_alloc(struct kunit *test, struct sea_inject *si, size_t size);
 int sea_inject_edge(struct kunit *test, struct sea_inject *si, size_t size);
