@@ -426,16 +426,23 @@ def build(args, result, extra=()):
 # -- the boot ----------------------------------------------------------------------------
 
 
+def boot_options(result):
+    """What kunit.py's exec takes for the machine of a run."""
+    options = []
+    if result.machine.arguments:
+        options.append(f"--kernel_args={result.machine.arguments}")
+    if more := hardware(result.qemu, result.machine):
+        options.append(f"--qemu_args={' '.join(more)}")
+    return options
+
+
 def boot_suites(args, extra, result):
     """Boots what is built, runs the suites that args.glob selects, and judges them."""
     top, home, machine = result.tree.top, result.tree.home, result.machine
     kunit, common = command(result.tree, machine, result.dir)
     result.expected = judge.matching(judge.suites(tree.REPO), args.glob.partition(".")[0])
     for_exec = split_arguments(extra)[1]
-    if machine.arguments:
-        for_exec.append(f"--kernel_args={machine.arguments}")
-    if more := hardware(result.qemu, machine):
-        for_exec.append(f"--qemu_args={' '.join(more)}")
+    for_exec += boot_options(result)
     ui.step("boot and suites")
     start = time.monotonic()
     path = path_with(home, result.binary)

@@ -5,7 +5,7 @@ One is a file tools/mutations/NAME.patch, for the prepared tree:
 
     What is wrong with it, in one line
     Kernel: 7.3                 only for kernels of this variant
-    Boot: arm64.nomops          what the kernel's command line needs besides
+    Variant: nomops             the machine that it takes, as of ./tools/run --variant
     Selftests: callers:cow      the selftests, not the suites, are what must notice
     Equivalent: why             no case can notice it
     --- a/arch/arm64/...
@@ -25,7 +25,7 @@ from lib.ui import Fail
 
 DIR = "tools/mutations"
 
-_HEADER = re.compile(r"(Kernel|Boot|Selftests|Equivalent): *(.+)")
+_HEADER = re.compile(r"(Kernel|Variant|Selftests|Equivalent): *(.+)")
 
 
 @dataclasses.dataclass
@@ -34,13 +34,13 @@ class Mutation:
     path: str
     description: str
     kernel: str = ""
-    boot: str = ""
+    variant: str = ""
     selftests: str = ""
     equivalent: str = ""
 
     def __str__(self):
         more = [f"{self.kernel} only"] if self.kernel else []
-        more += [m for m in (self.boot, self.selftests) if m]
+        more += [m for m in (self.variant, self.selftests) if m]
         more += ["equivalent"] if self.equivalent else []
         return f"{self.name:46} {self.description}" + (f" ({', '.join(more)})" if more else "")
 
@@ -57,11 +57,16 @@ def read(path):
     for line in rest:
         m = _HEADER.fullmatch(line)
         if not m or m[1].lower() in fields:
-            raise Fail(f"{path}: '{line}' is no header, or one too many; there are Kernel, Boot, "
-                       "Selftests, Equivalent")
+            raise Fail(f"{path}: '{line}' is no header, or one too many; there are Kernel, "
+                       "Variant, Selftests, Equivalent")
         fields[m[1].lower()] = m[2].strip()
     if fields.get("kernel", KERNELS[0]) not in KERNELS:
         raise Fail(f"{path}: no such kernel; there are {', '.join(KERNELS)}")
+    # Those of the same kernel: a mutation is built once.
+    variants = [v for v, what in kunit.VARIANTS.items() if "options" not in what]
+    for name in fields.get("variant", "").split():
+        if name not in variants:
+            raise Fail(f"{path}: {name}: no such variant; there are {', '.join(variants)}")
     return Mutation(os.path.basename(path).removesuffix(".patch"), path, first.strip(), **fields)
 
 
@@ -162,7 +167,7 @@ def build(prepared, jobs, mutation):
 def kernel(mutation):
     """What is built and booted for it."""
     machine = kunit.USER if mutation.selftests else kunit.SUITES
-    return dataclasses.replace(machine, arguments=mutation.boot)
+    return machine.but(*mutation.variant.split())
 
 
 def build_dir(prepared, mutation):
@@ -192,7 +197,7 @@ def boot(result, mutation, timeout, suites, only=""):
     prepared = result.tree
     cmd, common = kunit.command(prepared, result.machine, result.dir)
     cmd += ["exec", *common, "--raw_output=all", f"--timeout={timeout}", kunit.FAST,
-            f"--kernel_args={mutation.boot}", *([only] if only else [])]
+            *kunit.boot_options(result), *([only] if only else [])]
     said, watch = [], Watch()
     with kunit.process(cmd, cwd=prepared.top, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        env={"PATH": kunit.path_with(prepared.home, result.binary)},

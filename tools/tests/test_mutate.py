@@ -32,15 +32,15 @@ class Mutations(Case):
 
 class Files(Mutations):
     def test_headers(self):
-        m = mutate.read(self.add("x", "what is wrong\nKernel: 7.3\nBoot: arm64.nomops nokaslr\n"
+        m = mutate.read(self.add("x", "what is wrong\nKernel: 7.3\nVariant: nomops kasan-off\n"
                                       "Equivalent: nobody looks\n"))
-        self.assertEqual((m.name, m.description, m.kernel, m.boot, m.equivalent),
-                         ("x", "what is wrong", "7.3", "arm64.nomops nokaslr", "nobody looks"))
+        self.assertEqual((m.name, m.description, m.kernel, m.variant, m.equivalent),
+                         ("x", "what is wrong", "7.3", "nomops kasan-off", "nobody looks"))
         m = mutate.read(self.add("z", "what is wrong\nSelftests: callers:cow processes\n"))
         self.assertEqual(m.selftests, "callers:cow processes")
         self.assertIn("(callers:cow processes)", str(m))
         m = mutate.read(self.add("y", "what is wrong\n"))
-        self.assertEqual((m.kernel, m.boot, m.equivalent), ("", "", ""))
+        self.assertEqual((m.kernel, m.variant, m.equivalent), ("", "", ""))
 
     def test_bad_headers(self):
         for head, patch, text in (("", PATCH, "must begin with a line"),
@@ -48,8 +48,10 @@ class Files(Mutations):
                                   ("Kernel: 7.3\n", PATCH, "must begin with a line"),
                                   ("wrong\n", "", "must begin with a line"),
                                   ("wrong\nand more\n", PATCH, "'and more' is no header"),
-                                  ("wrong\nBoot:\n", PATCH, "'Boot:' is no header"),
-                                  ("wrong\nBoot: a\nBoot: b\n", PATCH, "one too many"),
+                                  ("wrong\nVariant:\n", PATCH, "'Variant:' is no header"),
+                                  ("wrong\nVariant: dt\nVariant: dt\n", PATCH, "one too many"),
+                                  ("wrong\nVariant: lockdep\n", PATCH,
+                                   "lockdep: no such variant; there are nomte, nomops"),
                                   ("wrong\nKernel: 5.1\n", PATCH, "no such kernel")):
             with self.fails(text):
                 mutate.read(self.add("bad", head, patch))
@@ -251,8 +253,8 @@ class Boot(Mutations):
             self.boot("", booting="")
 
     def test_arguments(self):
-        self.boot("print(sys.argv)\n", boot="arm64.nomops")
-        for text in ("'exec'", "--kernel_args=arm64.nomops", "--filter=speed>slow", "--timeout=5"):
+        self.boot("print(sys.argv)\n", variant="nomops nomte")
+        for text in ("--qemu_args=-machine mte=off,nvdimm=on ", "'exec'", "--kernel_args=arm64.nomops", "--filter=speed>slow", "--timeout=5"):
             self.assertIn(text, self.log)
 
     def test_selftests(self):
