@@ -380,7 +380,7 @@ static void poisoned_copy(struct kunit *test, struct copy *c, size_t p)
 
 /*
  * The longer the copy, the fewer of its bytes are tried as the poisoned one; of a
- * page, one for each load.
+ * page of 4K, one for each load, and of a bigger one fewer, as each abort takes longer.
  */
 static size_t poison_step(size_t len)
 {
@@ -388,7 +388,9 @@ static size_t poison_step(size_t len)
 		return 1;
 	if (len <= 300)
 		return 7;
-	return len == PAGE_SIZE ? 16 : 509;
+	if (len != PAGE_SIZE)
+		return 509;
+	return len == SZ_4K ? 16 : len / 64 + 16;
 }
 
 static void poisoned_copies(struct kunit *test, struct copy *c)
@@ -615,12 +617,12 @@ static void copy_tagged(struct kunit *test)
 }
 
 /*
- * Lengths of the sweep above the 300 that are all taken: around the loop, and
- * beyond a page
+ * Lengths of the sweep above the 300 that are all taken: around the loop, and of up to
+ * two pages of 4K, whatever the kernel's are
  */
 static const size_t more_lengths[] = {
 	319, 320, 321, 383, 384, 385, 447, 448, 511, 512, 513, 1000, 1024, 2047, 2048,
-	PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, PAGE_SIZE + 77, MAX_LEN - 16,
+	SZ_4K - 1, SZ_4K, SZ_4K + 1, SZ_4K + 77, SZ_8K - 16,
 };
 
 #define NR_SWEEP_LENGTHS	(301 + ARRAY_SIZE(more_lengths))
@@ -640,7 +642,8 @@ static size_t sweep_next(const struct copy *c, size_t p)
 		return p + 13;
 	if (c->len <= 300 || p < 80 || p >= c->len - 80)
 		return p + 1;
-	return min(p + 13, c->len - 80);
+	/* No more of them in a page of 64K than in one of 4K */
+	return min(p + 13 * (c->len / SZ_4K | 1), c->len - 80);
 }
 
 /*

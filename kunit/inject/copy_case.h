@@ -20,7 +20,7 @@ struct kunit;
 #define POISON_LINE	64
 
 /* The longest copy, and what there is of memory for it */
-#define MAX_LEN		(2 * PAGE_SIZE)
+#define MAX_LEN		(PAGE_SIZE + SZ_4K)
 #define AREA		(MAX_LEN + 2 * PAGE_SIZE)
 
 /**
