@@ -21,6 +21,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/task_work.h>
+#include <linux/uio.h>
 #include <linux/uaccess.h>
 
 #include <asm/traps.h>
@@ -131,6 +132,30 @@ static void fail_kernel_copy(struct process *p)
 static void fail_user_copy(struct process *p)
 {
 	fail_copy(p, &p->user);
+}
+
+/*
+ * Without an address the poison may be anywhere in what was to be copied, as far as a
+ * loop knows that would try again.
+ */
+static void try_again_fnv(struct process *p)
+{
+	struct sea_inject *si = &p->user;
+	struct iov_iter iter;
+	size_t copied, left;
+
+	iov_iter_ubuf(&iter, ITER_SOURCE, (__force void __user *)si->trap, LEN);
+	si->fnv = true;
+	si->poison[0] = (struct sea_poison){ 0, 1 };
+	sea_inject_arm(si);
+	copied = copy_from_iter(p->buf, LEN, &iter);
+	/* Now the first byte is there, which is all that is asked for otherwise. */
+	si->poison[0].len = 0;
+	left = fault_in_iov_iter_readable(&iter, LEN);
+	sea_inject_disarm(si);
+
+	p->fixed += !copied && si->fixed == 1 && !si->died &&
+		    left == (CONTRACT_ITER_RECOVERS ? LEN : 0);
 }
 
 static void fail_user_copy_fnv(struct process *p)
@@ -375,6 +400,7 @@ static const struct scenario scenarios[] = {
 	{ "user source", fail_user_copy, 1, 1, USER_ADDR },
 	{ "user source, tagged", fail_user_copy_tagged, 1, 1, USER_ADDR },
 	{ "user source, FnV", fail_user_copy_fnv, 1, 1, NO_ADDR },
+	{ "iterator over it, FnV", try_again_fnv, 1, 1, NO_ADDR },
 	{ "several copies", fail_copies, 3, 1, NO_ADDR },
 	{ "two system calls", fail_copy_twice, 2, 2, NO_ADDR },
 	{ "old address and fault code", fail_copy_after_others, 2, 1, NO_ADDR },
@@ -458,6 +484,7 @@ static const struct scenario genuines[] = {
 	{ "kernel thread", fail_kernel_copy, 1, 0, .kthread = true, .no_mm = true },
 	{ "kernel thread with mm", fail_kernel_copy, 1, 0, .kthread = true },
 	{ "user worker", fail_copy_as_worker, 1, 0, .worker = true },
+	{ "reclaim", fail_copy_in_reclaim, 1, 0 },
 	{ "interrupt", fail_copy_in_irq, 1, 0 },
 	{ "softirq", fail_copy_in_softirq, 1, 0 },
 	{ "no address, process", fail_kernel_copy, 1, 1, .no_address = true },

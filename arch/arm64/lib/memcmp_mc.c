@@ -5,6 +5,7 @@
 
 #include <linux/export.h>
 #include <linux/mem_poison.h>
+#include <linux/minmax.h>
 #include <linux/stringify.h>
 
 #include <asm/asm-extable.h>
@@ -32,24 +33,33 @@ static __always_inline bool load_mc(const void *from, __be64 *word)
  * @b: the other
  * @n: number of bytes to compare, 8 or more
  *
- * Where the first words differ, as those of most pages do, nothing else is loaded.
- * Otherwise one byte of each line is, on both sides, before memcmp() loads all. What
- * recovers, and what is fatal, is as in copy_mc_to_kernel(). Never sleeps, may be
- * called in any mode.
+ * Where the first words differ, nothing else is loaded. Otherwise one byte of each line
+ * is, on both sides, before memcmp() loads all: of 64 bytes, and while those are equal
+ * of as much again. What recovers, and what is fatal, is as in copy_mc_to_kernel().
+ * Never sleeps, may be called in any mode.
  *
- * Return: what memcmp() does; less than 0 if it met poison, which so is never equal
- * to anything: in the first word of either side, or in any if those are equal.
+ * Return: what memcmp() does; less than 0 if it met poison, so that poison never
+ * compares equal.
  */
 int memcmp_mc(const void *a, const void *b, size_t n)
 {
+	size_t at, part;
 	__be64 x, y;
+	int ret;
 
 	if (!load_mc(a, &x) || !load_mc(b, &y))
 		return -1;
 	if (x != y)
 		return be64_to_cpu(x) < be64_to_cpu(y) ? -1 : 1;
-	if (mem_has_poison(a, n) || mem_has_poison(b, n))
-		return -1;
-	return memcmp(a, b, n);
+
+	for (at = 0; at < n; at += part) {
+		part = min(n - at, max(at, 64));
+		if (mem_has_poison(a + at, part) || mem_has_poison(b + at, part))
+			return -1;
+		ret = memcmp(a + at, b + at, part);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 EXPORT_SYMBOL(memcmp_mc);

@@ -63,7 +63,9 @@ static void sea_force_sigbus(struct callback_head *work)
 	struct thread_struct *thread = &current->thread;
 
 	work->func = NULL;
-	if (sigismember(&current->pending.signal, SIGBUS))
+	/* Without init there is no machine. */
+	if (!READ_ONCE(sea_sigbus) || is_global_init(current) ||
+	    sigismember(&current->pending.signal, SIGBUS))
 		return;
 
 	thread->fault_address = 0;
@@ -97,7 +99,7 @@ static void sea_queue_sigbus(unsigned long far, unsigned long esr)
 	struct callback_head *work = &current->thread.sea_work;
 
 	/* io_uring's are user workers. Who reclaims memory reads others' pages. */
-	if (!READ_ONCE(sea_sigbus) || !in_task() || !current->mm ||
+	if (!in_task() || !current->mm ||
 	    current->flags & (PF_KTHREAD | PF_USER_WORKER | PF_MEMALLOC))
 		return;
 
@@ -139,18 +141,24 @@ static bool sea_is_contained(unsigned long esr)
 /* Nobody knows less than this of where the poison is, see copy_mc_to_kernel(). */
 #define POISON_ALIGN		64
 
+/* thread_struct::poison_addr of an abort without an address */
+#define POISON_ANYWHERE		ULONG_MAX
+
 /* What is mapped at @addr, as PAR_EL1 says it (Arm ARM, "AT S1E1R") */
 static u64 sea_par(unsigned long addr)
 {
 	unsigned long flags;
-	u64 par;
+	u64 par, guest_par;
 
 	local_irq_save(flags);
+	/* With VHE it may be that of a guest, as long as a vcpu is loaded. */
+	guest_par = read_sysreg_par();
 	uaccess_ttbr0_enable();
 	asm volatile("at s1e1r, %0" : : "r" (addr));
 	isb();
 	par = read_sysreg_par();
 	uaccess_ttbr0_disable();
+	write_sysreg(guest_par, par_el1);
 	local_irq_restore(flags);
 	return par;
 }
@@ -163,11 +171,17 @@ static void sea_note_poison(unsigned long far, unsigned long esr)
 {
 	struct thread_struct *thread = &current->thread;
 
-	if (!in_task() || esr & ESR_ELx_FnV)
+	if (!in_task())
+		return;
+
+	thread->poison_addr = POISON_ANYWHERE;
+	if (esr & ESR_ELx_FnV)
 		return;
 
 	thread->poison_addr = __untagged_addr(far);
 	thread->poison_par = sea_par(thread->poison_addr);
+	if (thread->poison_par & SYS_PAR_EL1_F)
+		thread->poison_addr = 0;	/* unmapped meanwhile */
 }
 
 /**
@@ -177,8 +191,9 @@ static void sea_note_poison(unsigned long far, unsigned long esr)
  *
  * For whoever is about to try once more what came out short. The answer is about
  * the last SEA of the task, is given once, and only while the page that was mapped
- * there still is. Without a fault address (ESR_EL1.FnV) there is none. May be called
- * in any context, with no access to user memory under way; does not sleep.
+ * there still is. Without a fault address (ESR_EL1.FnV) the poison may be anywhere, until
+ * the task returns to user mode. May be called in any context, with no access to user
+ * memory under way; does not sleep.
  *
  * Return: how many of the @n bytes are in front of the poison; @n if it is not there.
  */
@@ -188,8 +203,15 @@ size_t before_poison(const void *from, size_t n)
 	unsigned long start = __untagged_addr((unsigned long)from);
 	unsigned long addr = thread->poison_addr;
 
-	if (!in_task() || !addr || addr < round_down(start, POISON_ALIGN) ||
-	    addr >= start + n)
+	if (!in_task() || !addr)
+		return n;
+
+	if (addr == POISON_ANYWHERE) {
+		thread->poison_addr = 0;
+		return thread->sea_work.func ? 0 : n;
+	}
+
+	if (addr < round_down(start, POISON_ALIGN) || addr >= start + n)
 		return n;
 
 	thread->poison_addr = 0;
@@ -241,10 +263,11 @@ bool sea_recover_kernel(unsigned long far, unsigned long esr,
 }
 
 /**
- * sea_init_thread() - no SIGBUS is queued for a new task
- * @p: the new task, a copy of its parent, which may have one queued
+ * sea_init_thread() - a new task has met no poison, and has no SIGBUS queued
+ * @p: the new task, a copy of its parent, which may have
  */
 void sea_init_thread(struct task_struct *p)
 {
 	p->thread.sea_work.func = NULL;
+	p->thread.poison_addr = 0;
 }
