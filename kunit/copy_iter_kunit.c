@@ -443,6 +443,25 @@ static void iter_overlap(struct kunit *test)
 	}
 }
 
+/* The same where it is to be written back: of a file that DAX maps, into itself */
+static void iter_overlap_flushcache(struct kunit *test)
+{
+	const struct overlap *o = test->param_value;
+	size_t area = 3 * SZ_4K, from = SZ_4K, to = from + o->shift;
+	struct source *s = source_init(test, area);
+	u8 *mem = kunit_kzalloc(test, area, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	memcpy(mem, s->pattern, area);
+	s->kvec[0] = (struct kvec){ mem + from, o->n };
+	iov_iter_kvec(&s->iter, ITER_SOURCE, s->kvec, 1, o->n);
+	KUNIT_EXPECT_EQ(test, _copy_from_iter_flushcache(mem + to, o->n, &s->iter), o->n);
+
+	memcpy(s->si.alias, s->pattern, area);
+	memmove(s->si.alias + to, s->si.alias + from, o->n);
+	KUNIT_EXPECT_EQ(test, memcmp(mem, s->si.alias, area), 0);
+}
+
 static struct kunit_case iter_cases[] = {
 	KUNIT_CASE(iter_remembers),
 	KUNIT_CASE(iter_user_remembers),
@@ -452,6 +471,7 @@ static struct kunit_case iter_cases[] = {
 	KUNIT_CASE(iter_far_from_end),
 	KUNIT_CASE(iter_write),
 	KUNIT_CASE_PARAM(iter_overlap, overlap_gen_params),
+	KUNIT_CASE_PARAM(iter_overlap_flushcache, overlap_gen_params),
 	{}
 };
 

@@ -1184,8 +1184,9 @@ static const struct comparison {
 	{ 64, PAGE_SIZE }, { 2000, PAGE_SIZE }, { PAGE_SIZE - 1, PAGE_SIZE },
 	{ PAGE_SIZE, 0, true }, { PAGE_SIZE, 1, true },
 	{ PAGE_SIZE, PAGE_SIZE / POISON_LINE - 1, true },
-	{ 0, 0, true }, { 2000, 0, true }, { 8, 0, true }, { 8, 1, true }, { 8, 40, true },
+	{ 0, 0, true }, { 2000, 0, true }, { 8, 0, true }, { 2000, 31, true },
 	{ 0, 1 }, { 7, 1 }, { 7, 40 },		/* the first word is enough */
+	{ 8, 1 }, { 63, 1 }, { 64, 2 }, { 2000, 32 },	/* and so are 64 bytes, ... */
 };
 
 static void compare_one(struct kunit *test, struct copy *c, const struct comparison *cmp,
