@@ -274,6 +274,24 @@ static void migrated_folio(struct kunit *test)
 	folio_put(to);
 }
 
+/* What is before poison in the middle of a page is read, and the poison met once. */
+static void remote_vm_part(struct kunit *test, struct sea_inject *si, unsigned long addr)
+{
+	const size_t n = 512, poison = 300, good = round_down(poison, 64);
+	u8 *buf = zalloc(test, n);
+	int copied;
+
+	si->poison[0] = (struct sea_poison){ poison, 1 };
+	memset(si->alias, 0x5a, n);
+	sea_inject_arm(si);
+	copied = access_remote_vm(current->mm, addr, buf, n, 0);
+	sea_inject_disarm(si);
+
+	KUNIT_EXPECT_EQ(test, copied, CONTRACT_COUNT == COUNT_ALL_LEFT ? 0 : good);
+	KUNIT_EXPECT_EQ(test, si->fixed, 1);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0x5a, copied));
+}
+
 /* As ptrace() and /proc/PID/mem read what a process has in memory */
 static void remote_vm(struct kunit *test)
 {
@@ -291,6 +309,8 @@ static void remote_vm(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, n, 0);
 		KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, LEN));
 		expect_recovery(test, si, memcpy_mc);
+		if (!si->genuine)
+			remote_vm_part(test, si, addr);
 	} else {
 		/* Made again, it has its effect. */
 		KUNIT_EXPECT_EQ(test, n, LEN);
