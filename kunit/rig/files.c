@@ -46,7 +46,7 @@ static void show_set(struct seq_file *m)
 static int repair(u64 val)
 {
 	if (val != 1)
-		return -EINVAL;
+		return val % SZ_4K ? -EINVAL : sea_rig_set(val, SZ_4K, SEA_RIG_HEALTHY);
 	sea_rig_repair();
 	return 0;
 }

@@ -458,16 +458,39 @@ static bool as_expected(const struct kind *k, const struct child *c)
 		(c->ret != -1 || !k->err || c->err == k->err);
 }
 
+/*
+ * Compaction moves what is locked, too, until that is on the list of what is: such a page
+ * is not the target's any more.
+ */
+static bool poison_target(struct worker *w, const struct kind *k, struct target *t)
+{
+	*t = (struct target){ .fd = -1 };
+	if (!k->map(w, t))
+		return false;
+	if (!t->pa)
+		return true;	/* the child will */
+	if (poison_phys(t->pa))
+		return false;
+	if (phys_addr(t->page) == t->pa)
+		return true;
+	rig_repair_page(t->pa);
+	return false;
+}
+
 static void consume(struct worker *w, const struct kind *k)
 {
+	unsigned int tries = 10;
 	struct state *s = w->state;
 	struct target t;
 	struct child *c;
 	bool isolated;
 
-	if (!k->map(w, &t) || (t.pa && poison_phys(t.pa))) {
-		wrong(s, "# %s: nothing poisoned, %s\n", k->name, strerror(errno));
-		return;
+	while (!poison_target(w, k, &t)) {
+		unmap(&t);
+		if (!--tries) {
+			wrong(s, "# %s: nothing poisoned, %s\n", k->name, strerror(errno));
+			return;
+		}
 	}
 	c = run_child(k->fn, &t);
 	isolated = is_isolated(t.pa ?: c->pa);

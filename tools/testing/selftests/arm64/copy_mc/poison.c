@@ -156,6 +156,14 @@ int rig_repair(void)
 	return err ?: write_file(RIG "report", "0");
 }
 
+int rig_repair_page(uint64_t pa)
+{
+	char addr[32];
+
+	snprintf(addr, sizeof(addr), "%#llx", (unsigned long long)pa);
+	return write_file(RIG "repair", addr);
+}
+
 /* Pages */
 
 uint64_t phys_addr(const void *addr)
@@ -384,7 +392,7 @@ static void leave_no_poison(void)
 {
 	if (rig && me->pa && !page_flag(me->pa, KPF_NOPAGE) &&
 	    !is_isolated(me->pa))
-		rig_repair();
+		rig_repair_page(me->pa & -page_size);
 }
 
 void need(bool ok, const char *what)

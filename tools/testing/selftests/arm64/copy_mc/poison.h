@@ -82,6 +82,9 @@ long rig_stat(const char *name);
  */
 int rig_repair(void);
 
+/* The page at @pa alone; 0 or -errno */
+int rig_repair_page(uint64_t pa);
+
 /* Pages */
 
 /* Physical address of what is mapped at @addr, 0 if nothing is */

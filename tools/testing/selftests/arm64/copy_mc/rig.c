@@ -342,6 +342,14 @@ TEST_F(poison, list)
 		EXPECT_EQ(0, child_store(p + i * page_size + 1, 'x'));
 	}
 
+	EXPECT_EQ(0, rig_repair_page(phys_addr(p)));
+	ASSERT_EQ(0, read_file(RIG "poison", list, sizeof(list)));
+	snprintf(line, sizeof(line), "0x%llx\n", (unsigned long long)phys_addr(p));
+	EXPECT_EQ(NULL, strstr(list, line));
+	for (i = 0, lines = 0; list[i]; i++)
+		lines += list[i] == '\n';
+	EXPECT_EQ(n / 2 - 1, lines);
+
 	EXPECT_EQ(0, rig_repair());
 	EXPECT_TRUE(nothing_poisoned());
 	for (i = 0; i < n; i++) {
