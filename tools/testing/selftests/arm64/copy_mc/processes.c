@@ -605,13 +605,13 @@ TEST_F(poison, read_tmpfs)
 
 /*
  * sysctl kernel.sea_sigbus=0: the call fails and the page is isolated all the same,
- * but nobody is told more than memory_failure() tells.
+ * but nobody is told more than memory_failure() tells. Nor is anybody where there is no
+ * such file.
  */
 
 TEST_F(poison, quiet_read_tmpfs)
 {
-	if (write_file(SEA_SIGBUS, "0"))
-		SKIP(return, "no " SEA_SIGBUS);
+	write_file(SEA_SIGBUS, "0");
 	do_read_tmpfs(_metadata, self, false);
 }
 
@@ -619,8 +619,7 @@ TEST_F(poison, quiet_write_tmpfs)
 {
 	struct child *c;
 
-	if (write_file(SEA_SIGBUS, "0"))
-		SKIP(return, "no " SEA_SIGBUS);
+	write_file(SEA_SIGBUS, "0");
 	c = run_child(write_tmp, NULL);
 
 	EXPECT_EXITED(c);
