@@ -630,6 +630,26 @@ static void no_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, aborting(r), 0);
 }
 
+static void no_answer(struct kunit *test)
+{
+	static const unsigned long hows[] = {
+		SEA_RIG_FATAL, SEA_RIG_NO_ADDRESS, SEA_RIG_NO_RECORD, SEA_RIG_ASYNC,
+		SEA_RIG_DEAD | SEA_RIG_POISON, SEA_RIG_DEAD | SEA_RIG_FATAL,
+		SEA_RIG_DEAD | SEA_RIG_NO_ADDRESS, SEA_RIG_DEAD | SEA_RIG_NO_RECORD,
+		SEA_RIG_DEAD | SEA_RIG_ASYNC,
+		SEA_RIG_POISON | SEA_RIG_NO_RECORD | SEA_RIG_ASYNC,
+		/* of no meaning */
+		BIT(6), SEA_RIG_DEAD | BIT(6), SEA_RIG_POISON | BIT(6), SEA_RIG_POISON | BIT(63),
+	};
+	struct rig *r = rig_init(test);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(hows); i++)
+		KUNIT_EXPECT_EQ_MSG(test, sea_rig_set(granule_pa(r, 1), GRANULE, hows[i]), -EINVAL,
+				    "%#lx", hows[i]);
+	KUNIT_EXPECT_EQ(test, aborting(r), 0);
+}
+
 /* Pages that have no table in common, of stage 2 */
 static void repair_all(struct kunit *test)
 {
@@ -1534,6 +1554,7 @@ static struct kunit_case rig_cases[] = {
 	KUNIT_CASE(contents),
 	KUNIT_CASE_PARAM(range_set, stretch_gen_params),
 	KUNIT_CASE_PARAM(no_memory, no_memory_gen_params),
+	KUNIT_CASE(no_answer),
 	KUNIT_CASE(repair_all),
 	KUNIT_CASE_PARAM(any_context, context_gen_params),
 	KUNIT_CASE_PARAM(reported, report_gen_params),
