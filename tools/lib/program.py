@@ -128,8 +128,6 @@ def outcome(lines):
             code = int(m[1])
         elif m := re.match(r"copy_mc: \S+: signal (\d+)$", line):
             code = 128 + int(m[1])
-        elif re.match(r"copy_mc: \S+: not found$", line):
-            code = 127
         elif line == "copy_mc: exit 0":
             code = 0
     return code, judge.bad_lines(lines)

@@ -116,7 +116,8 @@ class Run(Case):
                 (["hello", "copy_mc: exit 0"], 0, "exit code 0"),
                 (["copy_mc: tool: exit code 3", end], 3, "exit code 3"),
                 (["copy_mc: tool: signal 7", end], 135, "signal 7"),
-                (["copy_mc: tool: not found", end], 127, "exit code 127"),
+                (["copy_mc: tool: No such file or directory", "copy_mc: tool: exit code 127", end],
+                 127, "exit code 127"),
                 (["hello"], None, "came to no end")):
             self.assertEqual(program.outcome(lines), (code, []))
             self.assertEqual(program.words(code), words)
