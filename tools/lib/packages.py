@@ -326,6 +326,10 @@ def check_qemu(given):
         if not binary:
             raise Fail(f"--qemu {given}: no such program; give a qemu-system-aarch64")
         usable(binary)
+        # That of another architecture has none of these, or but the first.
+        for option, name in (("-machine", "virt"), ("-cpu", "cortex-a57")):
+            if not re.search(rf"^\s*{name}\s", run(binary, option, "help")[1], re.M):
+                raise Fail(f"--qemu {given}: knows no {option} {name}; give a qemu-system-aarch64")
 
 
 def qemu(args):

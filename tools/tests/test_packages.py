@@ -154,9 +154,17 @@ class Qemu(Case):
         return types.SimpleNamespace(qemu=os.path.join(self.tmp, "qemu"), no_install=True,
                                      build_dir=self.build)
 
+    VERSION = "QEMU emulator version 7.2.22 (Debian 1:7.2)"
+
     def test_version(self):
-        args = self.binary("QEMU emulator version 7.2.22 (Debian 1:7.2)")
+        args = self.binary(f"{self.VERSION}\nvirt    Virtual Machine\n  cortex-a57\n")
         self.assertEqual(packages.qemu(args), (args.qemu, (7, 2, 22)))
+
+    def test_another_architecture(self):
+        for more, text in (("virtualized\n  cortex-a57", "-machine virt"),
+                           ("virt    Virtual Machine\n  cortex-a15", "-cpu cortex-a57")):
+            with self.fails(f"qemu: knows no {text}; give a qemu-system-aarch64"):
+                packages.check_qemu(self.binary(f"{self.VERSION}\n{more}\n").qemu)
 
     def test_too_old(self):
         with self.fails("QEMU 6.2.0 is too old, 7.0 is needed"):
