@@ -10,7 +10,7 @@ import time
 import types
 
 from lib import compare, judge, kunit, selftests, tree
-from tests.fake import Case, read, write
+from tests.fake import Case, read, tool, write
 from tests.test_judge import SELFTEST
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -343,6 +343,30 @@ Image.gz:
         os.unlink(os.path.join(self.repo, "Kbuild.patch"))
         with self.fails("^Kbuild.patch: missing; without it the base kernel has no rig"):
             compare.build_base(self.prepare(), self.config, 1)
+
+
+class Options(Case):
+    def test_good(self):
+        tree.REPO = os.path.dirname(TOOLS)
+        for words in (["--deaths"], ["--deaths", "sea_death"], ["--deaths", "sea_d*.*"],
+                      ["--selftests", "--silence", "120"], ["--init", "x", "--variant", "dt"],
+                      ["--variant", "dt", "--variant", "dt", "--variant", "nomops"]):
+            tool("run").options(words)
+
+    def test_refused(self):
+        tree.REPO = os.path.dirname(TOOLS)
+        for words, text in (
+                (["--selftests", "--variant", "dt"], "^--variant dt has no EINJ.*; --selftests"),
+                (["--endurance", "--variant", "dt"], "^--variant dt has no EINJ.*; --endurance"),
+                (["--variant", "plain", "--variant", "dt", "--variant", "lockdep"],
+                 "^--variant dt and plain: each is another machine; give one"),
+                (["--deaths", "sea_rig"], "^sea_rig: --deaths is for the cases of sea_death"),
+                (["--deaths", "sea_death.none"], "^sea_death.none: --deaths is for the cases"),
+                (["--selftests", "--silence", "9"], "^--silence: is for the suites; give --self"),
+                (["--endurance", "--silence", "9"], "^--silence: is for the suites"),
+                (["--init", "x", "--silence", "9"], "^--silence: is for the suites")):
+            with self.fails(text):
+                tool("run").options(words)
 
 
 class Command(Case):
