@@ -26,6 +26,9 @@ from lib.ui import Fail
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SPACE = 5 << 30
 
+# What the kernel's Makefile has no path with
+_NO_PATH = re.compile(r"[\s:]")
+
 
 def add_arguments(parser, kernel=KERNELS[0]):
     parser.add_argument("--kernel", default=kernel, metavar="|".join((*KERNELS, "DIR")),
@@ -116,7 +119,7 @@ class Directory:
         self.path = os.path.realpath(path)
         self.id = self.path
         digest = hashlib.sha256(self.path.encode()).hexdigest()[:8]
-        self.name = f"dir-{os.path.basename(self.path)}-{digest}"
+        self.name = f"dir-{_NO_PATH.sub('_', os.path.basename(self.path))}-{digest}"
         try:
             with open(os.path.join(path, "Makefile"), encoding="utf-8", errors="replace") as f:
                 version = makefile_version(f.read())
@@ -407,6 +410,9 @@ class Tree:
 def select(args):
     """The tree that --kernel names, and what it is made from."""
     kernel, build_dir = args.kernel, os.path.abspath(args.build_dir)
+    if _NO_PATH.search(build_dir):
+        raise Fail(f"{build_dir}: has a blank or a colon, with which the kernel's Makefile cannot "
+                   "build; choose another --build-dir")
     contract = getattr(args, "suites_only", None)
     if kernel in KERNELS and not contract:
         return Tree(build_dir, kernel), lambda: Source(kernel, build_dir, not args.no_install)
