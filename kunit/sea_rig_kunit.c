@@ -1274,7 +1274,7 @@ static void together_10000(struct kunit *test)
 			 SEA_RIG_POISON, false);
 }
 
-/* What the kernel's stub does not know, neither does what took its place. */
+/* What the kernel's stub does not know, neither does what took its place; what it asks is known. */
 static void unknown_call(struct kunit *test)
 {
 	struct arm_smccc_res res;
@@ -1282,6 +1282,13 @@ static void unknown_call(struct kunit *test)
 	need_rig(test);
 	arm_smccc_1_1_hvc(RIG_HVC_FLUSH + 1, &res);
 	KUNIT_EXPECT_EQ(test, res.a0, HVC_STUB_ERR);
+#ifdef HVC_GET_ICH_VTR_EL2
+	if (!cpus_have_final_cap(ARM64_HAS_GICV3_CPUIF))
+		return;
+	arm_smccc_1_1_hvc(HVC_GET_ICH_VTR_EL2, &res);
+	KUNIT_EXPECT_EQ(test, res.a0, 0);
+	KUNIT_EXPECT_NE(test, res.a1, 0);	/* at least the number of list registers */
+#endif
 }
 
 /* On a CPU: what is healthy and what is not */
