@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import types
+import unittest.mock
 
 from lib import compare, judge, kunit, selftests, tree
 from tests.fake import Case, read, tool, write
@@ -271,6 +272,19 @@ class Outcome(Case):
             self.assertEqual(self.outcome(lines, hung), want)
         skipped = [SELFTEST[0], "TAP version 13", "1..1", "ok 1 a.b # SKIP needs KSM", SELFTEST[14]]
         self.assertEqual(self.outcome(skipped, words=("a",)), "skipped: needs KSM")
+
+    def test_without_the_rig(self):
+        result = types.SimpleNamespace(dir="/patched")
+        for lines, build, good in ((BOOTED, "/unpatched", True), (BOOTED[:2], "/unpatched", False),
+                                   (BOOTED[:2], "/patched", True)):
+            with unittest.mock.patch.multiple(
+                    selftests, command=lambda *a, **k: [], boot=lambda *a, s=lines: (s, False),
+                    verdict=lambda *a: judge.judge(a[1], "", [], [])):
+                if good:
+                    compare.boot(result, build, "", "one:read", "/log", 9)
+                    continue
+                with self.fails('^/log: no "sea_rig: firmware at EL2" in it: the unpatched'):
+                    compare.boot(result, build, "", "one:read", "/log", 9)
 
     def test_table(self):
         rows = [compare.Row("one:read", compare.Outcome("panic", "a|b"), compare.Outcome("passed"))]
