@@ -630,14 +630,34 @@ static void no_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, aborting(r), 0);
 }
 
+static void no_answer(struct kunit *test)
+{
+	static const unsigned long hows[] = {
+		SEA_RIG_FATAL, SEA_RIG_NO_ADDRESS, SEA_RIG_NO_RECORD, SEA_RIG_ASYNC,
+		SEA_RIG_DEAD | SEA_RIG_POISON, SEA_RIG_DEAD | SEA_RIG_FATAL,
+		SEA_RIG_DEAD | SEA_RIG_NO_ADDRESS, SEA_RIG_DEAD | SEA_RIG_NO_RECORD,
+		SEA_RIG_DEAD | SEA_RIG_ASYNC,
+		SEA_RIG_POISON | SEA_RIG_NO_RECORD | SEA_RIG_ASYNC,
+		/* of no meaning */
+		BIT(6), SEA_RIG_DEAD | BIT(6), SEA_RIG_POISON | BIT(6), SEA_RIG_POISON | BIT(63),
+	};
+	struct rig *r = rig_init(test);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(hows); i++)
+		KUNIT_EXPECT_EQ_MSG(test, sea_rig_set(granule_pa(r, 1), GRANULE, hows[i]), -EINVAL,
+				    "%#lx", hows[i]);
+	KUNIT_EXPECT_EQ(test, aborting(r), 0);
+}
+
 /* Pages that have no table in common, of stage 2 */
 static void repair_all(struct kunit *test)
 {
-	size_t size = PAGE_SIZE << MAX_PAGE_ORDER;
+	/* The largest piece is 512 MiB where a page is 64K. */
+	unsigned int order = min(get_order(SZ_4M), MAX_PAGE_ORDER), aborted = 0, still = 0;
 	struct rig *r = rig_init(test);		/* or it skips */
-	struct page *page = alloc_pages(GFP_HIGHUSER_MOVABLE, MAX_PAGE_ORDER);
-	unsigned int aborted = 0, still = 0;
-	size_t i;
+	struct page *page = alloc_pages(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN, order);
+	size_t size = PAGE_SIZE << order, i;
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	memset(page_address(page), 0x5a, size);
@@ -649,7 +669,7 @@ static void repair_all(struct kunit *test)
 	sea_rig_repair();
 	for (i = 0; i < size; i += SZ_128K)
 		still += rig_copy(r, page_address(page) + i, 1);
-	__free_pages(page, MAX_PAGE_ORDER);
+	__free_pages(page, order);
 
 	KUNIT_EXPECT_EQ(test, aborted, size / SZ_128K);
 	KUNIT_EXPECT_EQ(test, still, 0);
@@ -1254,7 +1274,7 @@ static void together_10000(struct kunit *test)
 			 SEA_RIG_POISON, false);
 }
 
-/* What the kernel's stub does not know, neither does what took its place. */
+/* What the kernel's stub does not know, neither does what took its place; what it asks is known. */
 static void unknown_call(struct kunit *test)
 {
 	struct arm_smccc_res res;
@@ -1262,6 +1282,13 @@ static void unknown_call(struct kunit *test)
 	need_rig(test);
 	arm_smccc_1_1_hvc(RIG_HVC_FLUSH + 1, &res);
 	KUNIT_EXPECT_EQ(test, res.a0, HVC_STUB_ERR);
+#ifdef HVC_GET_ICH_VTR_EL2
+	if (!cpus_have_final_cap(ARM64_HAS_GICV3_CPUIF))
+		return;
+	arm_smccc_1_1_hvc(HVC_GET_ICH_VTR_EL2, &res);
+	KUNIT_EXPECT_EQ(test, res.a0, 0);
+	KUNIT_EXPECT_NE(test, res.a1, 0);	/* at least the number of list registers */
+#endif
 }
 
 /* On a CPU: what is healthy and what is not */
@@ -1270,13 +1297,15 @@ static int on_cpu(void *data)
 	return aborting(data);
 }
 
-static void all_cpus_on(void *unused)
+/* Others than these may be present and never have been online, as with maxcpus=2. */
+static struct cpumask cpus_before;
+
+static void cpus_back_on(void *unused)
 {
 	unsigned int cpu;
 
-	for_each_present_cpu(cpu)
-		if (!cpu_online(cpu))
-			add_cpu(cpu);
+	for_each_cpu_andnot(cpu, &cpus_before, cpu_online_mask)
+		add_cpu(cpu);
 }
 
 /* A CPU that comes back does so with the kernel's own vectors at EL2. */
@@ -1287,9 +1316,10 @@ static void cpu_comes_back(struct kunit *test)
 
 	if (!IS_ENABLED(CONFIG_HOTPLUG_CPU))
 		kunit_skip(test, "needs HOTPLUG_CPU");
-	KUNIT_ASSERT_EQ(test, kunit_add_action(test, all_cpus_on, NULL), 0);
+	cpumask_copy(&cpus_before, cpu_online_mask);
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, cpus_back_on, NULL), 0);
 
-	for_each_present_cpu(cpu) {
+	for_each_cpu(cpu, &cpus_before) {
 		if (!cpu)
 			continue;	/* keeps the time */
 		KUNIT_ASSERT_EQ(test, remove_cpu(cpu), 0);
@@ -1531,6 +1561,7 @@ static struct kunit_case rig_cases[] = {
 	KUNIT_CASE(contents),
 	KUNIT_CASE_PARAM(range_set, stretch_gen_params),
 	KUNIT_CASE_PARAM(no_memory, no_memory_gen_params),
+	KUNIT_CASE(no_answer),
 	KUNIT_CASE(repair_all),
 	KUNIT_CASE_PARAM(any_context, context_gen_params),
 	KUNIT_CASE_PARAM(reported, report_gen_params),

@@ -51,10 +51,13 @@ static int repair(u64 val)
 	return 0;
 }
 
-/* Of a leaf from S2_NO_ADDRESS_SHIFT on: no address; no record, or an asynchronous one first */
+/*
+ * Of a leaf from S2_NO_ADDRESS_SHIFT on: no address; no record, or an asynchronous one first.
+ * Where there is no record, there is no more to say.
+ */
 static int set_report(u64 val)
 {
-	if (val > 5)
+	if (val > 5 || val == 3)
 		return -EINVAL;
 	WRITE_ONCE(rig_firmware.report, val);
 	return 0;

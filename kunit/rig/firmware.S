@@ -476,6 +476,10 @@ SYM_CODE_START_LOCAL(hypercall)
 	cmp	x0, #RIG_HVC_ENABLE
 	b.eq	.Lenable
 	/* Those of the kernel's stub, whose vectors these replace */
+#ifdef HVC_GET_ICH_VTR_EL2
+	cmp	x0, #HVC_GET_ICH_VTR_EL2
+	b.eq	.Lget_ich_vtr
+#endif
 	cmp	x0, #HVC_SET_VECTORS
 	b.eq	.Lset_vectors
 	cmp	x0, #HVC_RESET_VECTORS
@@ -543,6 +547,12 @@ SYM_CODE_START_LOCAL(hypercall)
 	tlbi	vmalls12e1
 	dsb	nsh
 	b	.Lok
+
+#ifdef HVC_GET_ICH_VTR_EL2
+.Lget_ich_vtr:
+	mrs_s	x1, SYS_ICH_VTR_EL2
+	b	.Lok
+#endif
 
 .Lreset_vectors:
 	adr_l	x1, __hyp_stub_vectors

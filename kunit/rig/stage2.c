@@ -38,6 +38,9 @@
 #define S2_VTCR		(BIT(31) | 2 << 16 /* PS */ | 3 << 12 /* SH0 */ | 1 << 10 /* ORGN0 */ | \
 			 1 << 8 /* IRGN0 */ | 1 << 6 /* SL0 */ | (64 - RIG_IPA_BITS))
 
+/* What goes with SEA_RIG_POISON */
+#define WITH_POISON	(SEA_RIG_FATAL | SEA_RIG_NO_ADDRESS | SEA_RIG_NO_RECORD | SEA_RIG_ASYNC)
+
 /* What the firmware saves, in a piece of memory that is one physically as well */
 typedef u64 rig_stack[16] __aligned(128);
 
@@ -274,16 +277,17 @@ bool sea_rig_reports(void)
  * What poisons a page heals it before the page goes back to its allocator.
  *
  * Context: any.
- * Return: 0; -EINVAL if not all of that is memory, or @how says what goes with no poison, or
- * both that there is no record and a second one; -ENODEV without a rig.
+ * Return: 0; -EINVAL if not all of that is memory, or @how says what there is not, what goes
+ * with no poison, or both that there is no record and a second one; -ENODEV without a rig.
  */
 int sea_rig_set(phys_addr_t pa, size_t size, unsigned long how)
 {
+	unsigned long known = how & SEA_RIG_POISON ? SEA_RIG_POISON | WITH_POISON : SEA_RIG_DEAD;
 	u64 leaf = S2_HEALTHY;
 
 	if (missing)
 		return -ENODEV;
-	if (!size || pa + size < pa || (how && !(how & (SEA_RIG_DEAD | SEA_RIG_POISON))) ||
+	if (!size || pa + size < pa || how & ~known ||
 	    (how & SEA_RIG_NO_RECORD && how & SEA_RIG_ASYNC))
 		return -EINVAL;
 

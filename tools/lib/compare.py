@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 
-from lib import checks, kunit, selftests, tree
+from lib import checks, judge, kunit, selftests, tree
 from lib.ui import Fail
 
 NAME = "unpatched"
@@ -93,6 +93,10 @@ def boot(result, build, initrd, scenario, log, timeout):
     """What becomes of a scenario on the kernel that is built there."""
     cmd = selftests.command(result, initrd, [scenario], build=build)
     lines, hung = selftests.boot(cmd, log, timeout)
+    rig = judge.LOG_FEATURES["RIG"]
+    if build != result.dir and not any(rig in line for line in lines):
+        raise Fail(f"{log}: no \"{rig}\" in it: the unpatched kernel was without the rig, and what "
+                   "became of it says nothing")
     return outcome(lines, hung, selftests.verdict(result, lines, [scenario], hung, timeout, build))
 
 

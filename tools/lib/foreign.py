@@ -5,8 +5,10 @@ It gets kunit/, user space's tests and the hook in its fault path, and nothing o
 implementation.
 """
 
+import contextlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -32,9 +34,18 @@ def belongs(name):
     return name.startswith(PARTS)
 
 
+def check_edits(names):
+    """Fails if not all of these edited files are the suites'."""
+    if alien := [n for n in names if not belongs(f"{n}.patch")]:
+        raise Fail(f"{alien[0]}: is no file of the suites; make the edit in your own tree and undo "
+                   "it here with git, nothing was written")
+
+
 def contracts(repo):
     """The implementations that there is a contract for."""
-    names = os.listdir(os.path.join(repo, CONTRACTS))
+    names = []
+    with contextlib.suppress(FileNotFoundError):
+        names = os.listdir(os.path.join(repo, CONTRACTS))
     return sorted(n.removesuffix(".h") for n in names if n.endswith(".h") and n != "contract.h")
 
 
@@ -78,6 +89,8 @@ def _spatch(repo, files):
             with open(os.path.join(top, name), "w", errors="surrogateescape",
                       encoding="utf-8") as f:
                 f.write(text)
+        if not shutil.which("spatch"):
+            raise Fail("spatch: not found, which puts the hook in; install coccinelle")
         p = subprocess.run(["spatch", "--very-quiet", "--in-place", "--sp-file",
                             os.path.join(repo, HOOK), *files], cwd=top, check=False,
                            capture_output=True, text=True, env=clean_environ())

@@ -34,6 +34,7 @@ LOG_FEATURES = {
     "ACPI": "ACPI: RSDP ",
     "NVDIMM": "ACPI: NFIT ",
     "LSE": "CPU features: detected: LSE atomic instructions",
+    "PAN": "CPU features: detected: Privileged Access Never",
     "NODES": "Initmem setup node 1 [mem ",     # more than one
     "KASAN_TAGS": "KernelAddressSanitizer initialized (hw-tags",
     "KASAN_ASYNC": "KernelAddressSanitizer initialized (hw-tags, mode=async",
@@ -43,6 +44,7 @@ CONFIG_FEATURES = {
     "GHES": "CONFIG_ACPI_APEI_GHES", "HUGETLB": "CONFIG_HUGETLB_PAGE",
     "THP": "CONFIG_TRANSPARENT_HUGEPAGE", "KSM": "CONFIG_KSM", "BPF_JIT": "CONFIG_BPF_JIT",
     "MEMORY_FAILURE": "CONFIG_MEMORY_FAILURE", "IO_URING": "CONFIG_IO_URING",
+    "KALLSYMS_ALL": "CONFIG_KALLSYMS_ALL",
     "RODATA_FULL": "CONFIG_RODATA_FULL_DEFAULT_ENABLED",
     "COPY_MC_CONTRACT_OURS": "CONFIG_COPY_MC_CONTRACT_OURS",    # which others need not do
     "AS_HAS_MOPS": "CONFIG_AS_HAS_MOPS",    # and the kernel's own copies use it

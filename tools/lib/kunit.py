@@ -295,14 +295,25 @@ def check_glob(pattern, top=None):
     return judge.matching(suites, suite)
 
 
+def check_asked(pattern, extra, top):
+    """The same, but that kunit.py may have been told to build other suites."""
+    if has_option(extra, "--kunitconfig", "--alltests"):
+        return
+    try:
+        check_glob(pattern, top)
+    except Fail as e:
+        if not has_option(extra, "--kconfig_add"):
+            raise
+        ui.warn(f"{e}; --kconfig_add may bring others")
+
+
 def run(args, extra=(), machine=SUITES):
     """tools/run's job: prepares, builds, boots and judges; gives a Run.
 
     args: its options; extra: more of kunit.py's arguments.
     """
     extra = list(extra)
-    if not has_option(extra, "--kconfig_add", "--kunitconfig", "--alltests"):
-        check_glob(args.glob, tree.select(args)[0].top)
+    check_asked(args.glob, extra, tree.select(args)[0].top)
     with prepare(args, machine) as result:
         build(args, result, split_arguments(extra)[0])
         boot_suites(args, extra, result)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from lib import ui
+from lib import tree, ui
 from lib.ui import Fail, Unavailable
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -150,6 +150,11 @@ class Private:
                 ("Acquire::Retries", "2")):
             self.options += ["-o", f"{key}={value}"]
 
+    def lock(self):
+        """Two runs of one build directory fetch one after the other."""
+        os.makedirs(self.top, exist_ok=True)
+        return tree.locked(f"{self.top}.lock", f"packages of {', '.join(self.suites)}")
+
     def apt(self, command, *args, cwd=None):
         return run(command, "-q", *self.options, *args, cwd=cwd)
 
@@ -203,8 +208,12 @@ class Private:
 
 def private_package(build_dir, suites, package):
     """Unpacks the newest version of one package; gives (directory, version)."""
-    home = os.path.join(build_dir, "packages")
     private = Private(build_dir, suites)
+    with private.lock():
+        return _private_package(os.path.join(build_dir, "packages"), private, package)
+
+
+def _private_package(home, private, package):
     try:
         private.update()
         version = private.candidate(package)
@@ -262,10 +271,20 @@ def private_qemu(build_dir):
     """A QEMU with MTE and MOPS from the release's backports; nothing of it is installed."""
     top = os.path.join(build_dir, "qemu-10")
     wrapper = os.path.join(top, "bin/qemu-system-aarch64")
-    if (qemu_version(wrapper) or (0,)) >= QEMU_TAGS:
-        return wrapper
-    backports = f"{release()}-backports"
-    private = Private(build_dir, [release(), backports])
+    if not _has_tags(wrapper):
+        private = Private(build_dir, [release(), f"{release()}-backports"])
+        with private.lock():
+            if not _has_tags(wrapper):      # by now
+                _fetch_qemu(private, top, wrapper)
+    return wrapper
+
+
+def _has_tags(binary):
+    return (qemu_version(binary) or (0,)) >= QEMU_TAGS
+
+
+def _fetch_qemu(private, top, wrapper):
+    backports = private.suites[-1]
     private.update()
     # What it takes on this machine: apt knows, and only tells.
     code, text, err = private.apt("apt-get", "-s", "--no-install-recommends", "install",
@@ -287,7 +306,6 @@ def private_qemu(build_dir):
     os.chmod(wrapper, 0o755)
     if not qemu_version(wrapper):
         raise Unavailable(f"{wrapper}: does not run: {apt_error(run(wrapper, '--version')[2])}")
-    return wrapper
 
 
 def usable(binary):
@@ -308,6 +326,10 @@ def check_qemu(given):
         if not binary:
             raise Fail(f"--qemu {given}: no such program; give a qemu-system-aarch64")
         usable(binary)
+        # That of another architecture has none of these, or but the first.
+        for option, name in (("-machine", "virt"), ("-cpu", "cortex-a57")):
+            if not re.search(rf"^\s*{name}\s", run(binary, option, "help")[1], re.M):
+                raise Fail(f"--qemu {given}: knows no {option} {name}; give a qemu-system-aarch64")
 
 
 def qemu(args):
@@ -318,7 +340,7 @@ def qemu(args):
     else:
         need(not args.no_install, QEMU)
         binary = shutil.which("qemu-system-aarch64")
-        if (qemu_version(binary) or (0,)) < QEMU_TAGS:
+        if not _has_tags(binary):
             try:
                 binary = private_qemu(os.path.abspath(args.build_dir))
             except Unavailable as e:

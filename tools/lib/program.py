@@ -16,6 +16,9 @@ DT_NEEDED, DT_STRTAB = 1, 5
 _WORD = re.compile(r"[^\s,\"]+")
 LONGEST = 1024      # of the kernel's command line, which has 2048 characters
 
+# What is in the initramfs anyway
+OURS = ("/init", "/ext2.img")
+
 
 def elf(path):
     """(interpreter or "", [libraries]) of an ELF file for arm64; None if it is none."""
@@ -66,6 +69,8 @@ def split(given):
         file, where = (file, "/" + where) if colon else (text, "")
         if not os.path.isfile(file):
             raise Fail(f"{file}: no such file; --init takes files of yours")
+        if where.endswith("/"):
+            raise Fail(f"{text}: is a directory there; give the name of the file, too")
         if re.search(r"\s", text):
             raise Fail(f"{text}: has a blank in its name, which cannot go into the initramfs")
         found.append((file, where))
@@ -78,24 +83,26 @@ def place(given):
     An interpreter goes where the programs look for it, a library into /lib, all else to /.
     Fails if one of them needs what is not among them.
     """
-    named = {os.path.basename(where or file): (file, where) for file, where in split(given)}
-    needed = {name: needs(file) for name, (file, _) in named.items()}
-    first, *_ = named
-    file = named[first][0]
-    if not os.access(file, os.X_OK) or not needed[first][0] and elf(file) is None:
+    found = [(file, where, needs(file)) for file, where in split(given)]
+    file, _, (interpreter, _) = found[0]
+    if not os.access(file, os.X_OK) or not interpreter and elf(file) is None:
         raise Fail(f"{file}: is no program that can run; give first the one that is to")
-    interpreters = {os.path.basename(i): i for i, _ in needed.values() if i}
+    names = {os.path.basename(where or file) for file, where, _ in found}
+    interpreters = {os.path.basename(i): i for _, _, (i, _) in found if i}
     files = {}
-    for name, (file, where) in named.items():
-        missing = [n for n in (needed[name][0], *needed[name][1])
-                   if n and os.path.basename(n) not in named]
+    for file, where, (interpreter, libraries) in found:
+        missing = [n for n in (interpreter, *libraries) if n and os.path.basename(n) not in names]
         if missing:
             raise Fail(f"{file}: needs {', '.join(missing)}; give that too, or link it with "
                        "-static")
+        name = os.path.basename(file)
         top = "/lib/" if re.search(r"\.so(\.|$)", name) else "/"
-        files[where or interpreters.get(name) or top + name] = file
-    if "/init" in files:
-        raise Fail(f"{files['/init']}: /init is this tool's own; give FILE:/PATH")
+        where = where or interpreters.get(name) or top + name
+        if where in OURS:
+            raise Fail(f"{file}: {where} is this tool's own; give FILE:/PATH")
+        if where in files:
+            raise Fail(f"{file}: {where} is {files[where]} already; give FILE:/PATH")
+        files[where] = file
     return files
 
 
@@ -121,8 +128,6 @@ def outcome(lines):
             code = int(m[1])
         elif m := re.match(r"copy_mc: \S+: signal (\d+)$", line):
             code = 128 + int(m[1])
-        elif re.match(r"copy_mc: \S+: not found$", line):
-            code = 127
         elif line == "copy_mc: exit 0":
             code = 0
     return code, judge.bad_lines(lines)

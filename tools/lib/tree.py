@@ -26,6 +26,9 @@ from lib.ui import Fail
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SPACE = 5 << 30
 
+# What the kernel's Makefile has no path with
+_NO_PATH = re.compile(r"[\s:]")
+
 
 def add_arguments(parser, kernel=KERNELS[0]):
     parser.add_argument("--kernel", default=kernel, metavar="|".join((*KERNELS, "DIR")),
@@ -116,7 +119,7 @@ class Directory:
         self.path = os.path.realpath(path)
         self.id = self.path
         digest = hashlib.sha256(self.path.encode()).hexdigest()[:8]
-        self.name = f"dir-{os.path.basename(self.path)}-{digest}"
+        self.name = f"dir-{_NO_PATH.sub('_', os.path.basename(self.path))}-{digest}"
         try:
             with open(os.path.join(path, "Makefile"), encoding="utf-8", errors="replace") as f:
                 version = makefile_version(f.read())
@@ -241,10 +244,19 @@ class Tree:
         """The names of the files whose edits are not written back."""
         return self.git.changed(self.git.tree("overlay"), work or self.work_tree())
 
+    def overlay(self):
+        """What the repository has for this tree."""
+        return Overlay(REPO, self.git, bool(self.contract))
+
+    def _edited(self, names):
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        options = "--kernel and --suites-only" if self.contract else "--kernel"
+        return Fail(f"{self.top}: edits not written back in {', '.join(names[:3])}{more}; run "
+                    f"./tools/refresh with the same {options}, or undo them with git there")
+
     def need_no_edits(self):
         if edits := self.edits():
-            raise Fail(f"{self.top}: edits not written back in {', '.join(edits[:3])}; run "
-                       "./tools/refresh with the same --kernel, or undo them with git there")
+            raise self._edited(edits)
 
     def _point(self, base, overlay):
         self.git("update-ref", "--stdin", stdin=(
@@ -264,10 +276,7 @@ class Tree:
             return
         old, work = git.tree("overlay"), self.work_tree()
         if work not in (old, tree):
-            names = git.changed(old, work)
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise Fail(f"{self.top}: edits not written back in {', '.join(names[:3])}{more}; "
-                       "run ./tools/refresh with the same --kernel, or undo them with git there")
+            raise self._edited(git.changed(old, work))
         commit = self._commit(tree, "overlay", base)
         with open(self.marker, "w", encoding="ascii") as f:
             f.write(tree)
@@ -388,16 +397,16 @@ class Tree:
             version = makefile_version(self.git("cat-file", "blob", f"{base}:Makefile"))
             if self.contract:
                 foreign.check(REPO, self.git, base, self.contract, source.id)
-            overlay = Overlay(REPO, self.git, bool(self.contract))
-            self._switch(base, overlay.compose(base, version))
+            self._switch(base, self.overlay().compose(base, version))
 
     def refresh(self):
         """Writes edits back into the overlay; yields (action, file)."""
         with self.lock():
             self._recover()
             prepared, work = self.git.tree("overlay"), self.work_tree()
-            overlay = Overlay(REPO, self.git)
-            yield from write_back(overlay, self.base, self.version, prepared, work)
+            if self.contract:
+                foreign.check_edits(self.edits(work))
+            yield from write_back(self.overlay(), self.base, self.version, prepared, work)
             if work != prepared:
                 # What the tree holds is now what was prepared, and nobody's edit.
                 self._refresh_index(work)
@@ -407,6 +416,9 @@ class Tree:
 def select(args):
     """The tree that --kernel names, and what it is made from."""
     kernel, build_dir = args.kernel, os.path.abspath(args.build_dir)
+    if _NO_PATH.search(build_dir):
+        raise Fail(f"{build_dir}: has a blank or a colon, with which the kernel's Makefile cannot "
+                   "build; choose another --build-dir")
     contract = getattr(args, "suites_only", None)
     if kernel in KERNELS and not contract:
         return Tree(build_dir, kernel), lambda: Source(kernel, build_dir, not args.no_install)
@@ -427,10 +439,16 @@ def select(args):
                "or the top directory of a kernel tree")
 
 
+def _contract_of(name):
+    """The contract in the name of a tree that has one, see select()."""
+    return next((c for c in foreign.contracts(REPO)
+                 if re.search(rf"-[0-9a-f]{{8}}-{re.escape(c)}$", name)), None)
+
+
 def others(tree):
     """The other prepared trees of the same build directory."""
     build_dir = os.path.dirname(tree.home)
     for name in sorted(os.listdir(build_dir)):
-        other = Tree(build_dir, name)
+        other = Tree(build_dir, name, _contract_of(name))
         if other.top != tree.top and os.path.isdir(other.git.dir) and other.base:
             yield other

@@ -6,7 +6,7 @@ import types
 
 from lib import foreign, tree
 from lib.foreign import hook
-from tests.fake import Case, read, write
+from tests.fake import Case, read, snapshot, write
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -125,6 +125,46 @@ class Prepare(Case):
         # Again, and beside the tree with everything.
         self.assertEqual(self.alone().edits(), [])
         self.assertNotEqual(self.select()[0].top, prepared.top)
+
+    def test_edits_of_the_suites_are_written_back(self):
+        self.their_copy_mc()
+        prepared = self.alone()
+        write(prepared.top, "kunit/fresh_kunit.c", "int fresh;\n")
+        write(prepared.top, "kunit/contract/ours.h", "/* edited */\n")
+        write(prepared.top, "Kbuild", "one\nthree\n")
+        with self.fails("run ./tools/refresh with the same --kernel and --suites-only, or undo"):
+            prepared.need_no_edits()
+        self.assertEqual(self.refresh(prepared), [
+            ("changed", "Kbuild.patch"), ("changed", "kunit/contract/ours.h"),
+            ("new", "kunit/fresh_kunit.c")])
+        self.assertIn("+three\n", read(self.repo, "Kbuild.patch"))
+        self.assertEqual(self.alone().edits(), [])
+
+    def test_edits_of_what_is_theirs_are_not(self):
+        self.their_copy_mc()
+        prepared = self.alone()
+        write(prepared.top, "kunit/fresh_kunit.c", "int fresh;\n")
+        before = snapshot(self.repo)
+        for name in (NAME, "lib/old.c", "lib/fresh.c"):
+            old = read(prepared.top, name) if name != "lib/fresh.c" else None
+            write(prepared.top, name, "/* edited */\n")
+            with self.fails(f"^{name}: is no file of the suites; make the edit in your own tree"):
+                self.refresh(prepared)
+            if old:
+                write(prepared.top, name, old)
+        self.assertEqual(snapshot(self.repo), before)
+
+    def test_beside_another_tree(self):
+        self.their_copy_mc()
+        alone = self.alone()
+        kernel = self.make_kernel("other-12345678-posted", 6, 12)
+        write(kernel, "Kbuild", "one\n")
+        other = self.prepare(kernel)
+        self.assertEqual({t.top: t.contract for t in [*tree.others(other), *tree.others(alone)]},
+                         {alone.top: "posted", other.top: None})
+        [found] = tree.others(other)
+        self.assertEqual(found.overlay().compose(found.base, found.version),
+                         found.git.tree("overlay"))
 
     def test_says_what_is_missing(self):
         with self.fails(r"kernel: has no copy_mc as kunit/contract/posted.h has it: "

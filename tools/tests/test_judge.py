@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Good and bad runs told apart by their logs."""
 
+import glob
+import os
+import re
 import tempfile
 import unittest
 
-from lib import judge, tree
-from tests.fake import write
+from lib import judge, kunit, tree
+from tests.fake import read, write
 
 MTE = "[    0.1] CPU features: detected: Memory Tagging Extension"
 MOPS = "[    0.1] CPU features: detected: Memory Copy and Memory Set instructions"
@@ -346,3 +349,12 @@ static struct kunit_suite b_suite = {
     def test_the_repository_has_some(self):
         found = judge.suites(tree.REPO)
         self.assertTrue(found and all(found.values()), found)
+
+    def test_all_that_a_case_may_need_can_be_seen(self):
+        known, found = judge.judge([], "", [], []).features, set()
+        for top in ("kunit", kunit.SELFTESTS):
+            for path in glob.glob(f"{tree.REPO}/{top}/**/*.[ch]", recursive=True):
+                found |= {*re.findall(r'"needs (?:a kernel without )?([A-Z]\w*)',
+                                      read(tree.REPO, os.path.relpath(path, tree.REPO)))}
+        self.assertIn("MTE", found)
+        self.assertEqual(found - {*known}, set())

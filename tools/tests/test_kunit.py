@@ -142,6 +142,18 @@ static struct kunit_suite b_suite = {
         with self.fails("^alpha.writes: no such case; alpha has: reads, sweeps$"):
             kunit.check_glob("alpha.writes")
 
+    def test_suites_of_the_kernels_own(self):
+        with unittest.mock.patch.object(ui, "warn") as warn:
+            for extra in (["--kunitconfig=x"], ["--alltests"], ["--alltests", "--kconfig_add=X=y"]):
+                kunit.check_asked("gamma", extra, self.tmp)
+            kunit.check_asked("alpha", ["--kconfig_add=X=y"], self.tmp)
+            warn.assert_not_called()
+            kunit.check_asked("gamma", ["--kconfig_add", "X=y"], self.tmp)
+            warn.assert_called_once_with("no suite matches 'gamma'; there are: alpha, beta; "
+                                         "--kconfig_add may bring others")
+        with self.fails("^no suite matches 'gamma'"):
+            kunit.check_asked("gamma", ["--jobs=1"], self.tmp)
+
     def test_of_a_tree_with_edits(self):
         write(self.tmp, "kunit/c_kunit.c",
               'static struct kunit_suite x = {\n\t.name = "gamma",\n};\n')

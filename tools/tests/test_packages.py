@@ -2,6 +2,8 @@
 """What is installed, fetched or asked for, with apt's answers made up."""
 
 import os
+import threading
+import time
 import types
 
 from lib import packages
@@ -106,6 +108,39 @@ class Packages(Case):
         self.assertTrue(os.path.isdir(top))
         self.assertFalse(os.path.exists(old))
 
+    def at_once(self, function, *args):
+        """What two runs that start together get, and how often that is downloaded."""
+        found, downloads, answered = [], [], packages.run
+
+        def run(*cmd, **kwargs):
+            if "download" in cmd:
+                downloads.append(cmd)
+                time.sleep(0.3)
+            if cmd[0].endswith("qemu-system-aarch64"):
+                return 0, "QEMU emulator version 10.0.2\n" if os.path.exists(cmd[0]) else "", ""
+            return answered(*cmd, **kwargs)
+
+        self.replace("run", run)
+        threads = [threading.Thread(target=lambda: found.append(function(*args)))
+                   for _ in range(2)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        return found, len(downloads)
+
+    def test_package_for_two_runs(self):
+        self.private({"show": (0, "Package: x\nVersion: 7.3.5-1\n", "")})
+        top = f"{self.build}/packages/x_7.3.5-1"
+        self.assertEqual(self.at_once(packages.private_package, self.build, ["a"], "x"),
+                         ([(top, "7.3.5-1")] * 2, 1))
+
+    def test_qemu_for_two_runs(self):
+        self.replace("release", lambda: "bookworm")
+        self.private({"-s": (0, "Inst qemu-system-arm (1:10.0 Debian [amd64])\n", "")})
+        wrapper = f"{self.build}/qemu-10/bin/qemu-system-aarch64"
+        self.assertEqual(self.at_once(packages.private_qemu, self.build), ([wrapper] * 2, 1))
+
     def test_download_that_fails_leaves_nothing(self):
         private = self.private({"download": (100, "", "E: 404\n")})
         with self.assertRaisesRegex(Unavailable, "404"):
@@ -119,9 +154,17 @@ class Qemu(Case):
         return types.SimpleNamespace(qemu=os.path.join(self.tmp, "qemu"), no_install=True,
                                      build_dir=self.build)
 
+    VERSION = "QEMU emulator version 7.2.22 (Debian 1:7.2)"
+
     def test_version(self):
-        args = self.binary("QEMU emulator version 7.2.22 (Debian 1:7.2)")
+        args = self.binary(f"{self.VERSION}\nvirt    Virtual Machine\n  cortex-a57\n")
         self.assertEqual(packages.qemu(args), (args.qemu, (7, 2, 22)))
+
+    def test_another_architecture(self):
+        for more, text in (("virtualized\n  cortex-a57", "-machine virt"),
+                           ("virt    Virtual Machine\n  cortex-a15", "-cpu cortex-a57")):
+            with self.fails(f"qemu: knows no {text}; give a qemu-system-aarch64"):
+                packages.check_qemu(self.binary(f"{self.VERSION}\n{more}\n").qemu)
 
     def test_too_old(self):
         with self.fails("QEMU 6.2.0 is too old, 7.0 is needed"):

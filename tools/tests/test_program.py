@@ -50,6 +50,12 @@ class Place(Case):
         self.assertEqual(program.place([tool, data]), {"/tool": tool, "/data": data})
         self.assertEqual(self.where(f"{tool}:/usr/bin/other"), ["/usr/bin/other"])
 
+    def test_same_name(self):
+        a, b = self.file("a/tool", elf()), self.file("b/tool", elf())
+        self.assertEqual(program.place([a, f"{b}:/lib/tool"]), {"/tool": a, "/lib/tool": b})
+        self.assertEqual(program.place([a, f"{b}:/etc/a/cfg", f"{a}:/etc/b/cfg"]),
+                         {"/tool": a, "/etc/a/cfg": b, "/etc/b/cfg": a})
+
     def test_dynamic(self):
         tool = self.file("tool", elf(self.LINKER, ["libx.so.1", "libc.so.6"]))
         linker = self.file("a/ld-linux-aarch64.so.1", elf())
@@ -80,6 +86,11 @@ class Place(Case):
                 ([self.file("half", elf()[:100])], "half: is no whole ELF file"),
                 ([self.file("a b", elf())], "a b: has a blank in its name"),
                 ([good, self.file("init", elf())], "/init is this tool's own; give FILE:/PATH"),
+                ([good, f"{good}:/ext2.img"], "/ext2.img is this tool's own; give FILE:/PATH"),
+                ([f"{good}:/bin/"], "good:/bin/: is a directory there; give the name of the file"),
+                ([f"{good}:/"], "good:/: is a directory there"),
+                ([good, self.file("b/good", elf())], "b/good: /good is .*/good already; give"),
+                ([good, f"{good}:/good"], "good: /good is .*/good already; give FILE:/PATH"),
                 ([self.tmp], "no such file; --init takes files"),
                 ([good, "/no/such"], "^/no/such: no such file")):
             with self.fails(text):
@@ -105,7 +116,8 @@ class Run(Case):
                 (["hello", "copy_mc: exit 0"], 0, "exit code 0"),
                 (["copy_mc: tool: exit code 3", end], 3, "exit code 3"),
                 (["copy_mc: tool: signal 7", end], 135, "signal 7"),
-                (["copy_mc: tool: not found", end], 127, "exit code 127"),
+                (["copy_mc: tool: No such file or directory", "copy_mc: tool: exit code 127", end],
+                 127, "exit code 127"),
                 (["hello"], None, "came to no end")):
             self.assertEqual(program.outcome(lines), (code, []))
             self.assertEqual(program.words(code), words)

@@ -58,6 +58,13 @@ class Examples(unittest.TestCase):
         for name in re.findall(r"^\| `(\w+:\w+)` \|", read(tree.REPO, "README.md"), re.M):
             self.assertIn(name, known)
 
+    def test_number_of_scenarios(self):
+        m = re.search(r"(\d+) scenarios of callers in the kernel, (\d+) of what processes do",
+                      read(tree.REPO, "README.md"))
+        known = selftests.Known()
+        self.assertEqual([int(n) for n in m.groups()],
+                         [len(known[name]) for name in ("callers", "processes")])
+
     def test_suites_of_the_tables(self):
         text = read(tree.REPO, "README.md")
         for name in re.findall(r"^       (\w+) +\d+ passed ", text, re.M):

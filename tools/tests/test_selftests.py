@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 import types
+import unittest.mock
 
 from lib import compare, judge, kunit, selftests, tree
-from tests.fake import Case, read, write
+from tests.fake import Case, read, tool, write
 from tests.test_judge import SELFTEST
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -272,6 +273,19 @@ class Outcome(Case):
         skipped = [SELFTEST[0], "TAP version 13", "1..1", "ok 1 a.b # SKIP needs KSM", SELFTEST[14]]
         self.assertEqual(self.outcome(skipped, words=("a",)), "skipped: needs KSM")
 
+    def test_without_the_rig(self):
+        result = types.SimpleNamespace(dir="/patched")
+        for lines, build, good in ((BOOTED, "/unpatched", True), (BOOTED[:2], "/unpatched", False),
+                                   (BOOTED[:2], "/patched", True)):
+            with unittest.mock.patch.multiple(
+                    selftests, command=lambda *a, **k: [], boot=lambda *a, s=lines: (s, False),
+                    verdict=lambda *a: judge.judge(a[1], "", [], [])):
+                if good:
+                    compare.boot(result, build, "", "one:read", "/log", 9)
+                    continue
+                with self.fails('^/log: no "sea_rig: firmware at EL2" in it: the unpatched'):
+                    compare.boot(result, build, "", "one:read", "/log", 9)
+
     def test_table(self):
         rows = [compare.Row("one:read", compare.Outcome("panic", "a|b"), compare.Outcome("passed"))]
         self.assertEqual(list(compare.markdown(rows))[2],
@@ -343,6 +357,30 @@ Image.gz:
         os.unlink(os.path.join(self.repo, "Kbuild.patch"))
         with self.fails("^Kbuild.patch: missing; without it the base kernel has no rig"):
             compare.build_base(self.prepare(), self.config, 1)
+
+
+class Options(Case):
+    def test_good(self):
+        tree.REPO = os.path.dirname(TOOLS)
+        for words in (["--deaths"], ["--deaths", "sea_death"], ["--deaths", "sea_d*.*"],
+                      ["--selftests", "--silence", "120"], ["--init", "x", "--variant", "dt"],
+                      ["--variant", "dt", "--variant", "dt", "--variant", "nomops"]):
+            tool("run").options(words)
+
+    def test_refused(self):
+        tree.REPO = os.path.dirname(TOOLS)
+        for words, text in (
+                (["--selftests", "--variant", "dt"], "^--variant dt has no EINJ.*; --selftests"),
+                (["--endurance", "--variant", "dt"], "^--variant dt has no EINJ.*; --endurance"),
+                (["--variant", "plain", "--variant", "dt", "--variant", "lockdep"],
+                 "^--variant dt and plain: each is another machine; give one"),
+                (["--deaths", "sea_rig"], "^sea_rig: --deaths is for the cases of sea_death"),
+                (["--deaths", "sea_death.none"], "^sea_death.none: --deaths is for the cases"),
+                (["--selftests", "--silence", "9"], "^--silence: is for the suites; give --self"),
+                (["--endurance", "--silence", "9"], "^--silence: is for the suites"),
+                (["--init", "x", "--silence", "9"], "^--silence: is for the suites")):
+            with self.fails(text):
+                tool("run").options(words)
 
 
 class Command(Case):

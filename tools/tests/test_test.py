@@ -92,6 +92,7 @@ class Test(Case):
         self.assertEqual(booted["nomops"], "user arm64.nomops ('', ())")
         self.assertEqual(booted["nomte"], "user  ('', ('--filter=speed>slow',))")
         self.assertEqual(booted["dt"], "user  ('', ('--filter=speed>slow',))")
+        self.assertEqual(booted["cpus2"], "user maxcpus=2 ('sea_rig', ('--filter=speed>slow',))")
         self.assertEqual(booted["deaths"], "user  ('sea_death', ('--kernel_args=sea_deaths=1',))")
         self.assertEqual(booted["selftests"], "user  (['one'], False)")
         self.assertEqual(booted["endurance"], "user  (['endurance'], True)")
@@ -127,7 +128,7 @@ class Test(Case):
                 k.add_all(self.test.CHOICES)
             names[kernel] = {j.partition(" ")[2] for j in k.todo.jobs}
         self.assertEqual(names["7.3"] - names["6.12"],
-                         {"nomops"})
+                         {"nomops", "cpus2"})
         self.assertEqual(names["6.12"] - names["7.3"], set())
 
     def test_checks_in_one_directory_wait_for_each_other(self):

@@ -146,6 +146,14 @@ class Prepare(Case):
         with self.fails("which must stay as it is"):
             self.select()
 
+    def test_directories_that_make_cannot_build_in(self):
+        for build, self.build in (("a b", f"{self.tmp}/a b"), ("a:b", f"{self.tmp}/a:b/build")):
+            with self.fails(f"/{build}.*: has a blank or a colon, with which the kernel's Make"):
+                self.select()
+            self.assertFalse(os.path.exists(self.build))
+        self.build = f"{self.tmp}/build"
+        self.assertNotRegex(self.prepare(self.make_kernel("my: linux", 6, 12)).top, r"[\s:]")
+
     def test_no_space(self):
         saved, tree.SPACE = tree.check_space.__defaults__, 0
         tree.check_space.__defaults__ = (1 << 60,)

@@ -303,7 +303,7 @@ TEST_F(poison, cow_file_read_before)
 	COW(.map = map_file_read, .lsb = 12, .reread = true);
 }
 
-TEST_F(poison, cow_ksm)
+TEST_F_TIMEOUT(poison, cow_ksm, SLOW)
 {
 	COW(.map = map_ksm, .lsb = 12);
 }
@@ -461,7 +461,7 @@ static long ksm_swap_in(struct child *c)
 	return ret;
 }
 
-TEST_F(poison, ksm_swap_in)
+TEST_F_TIMEOUT(poison, ksm_swap_in, SLOW)
 {
 	struct child *c = run_child(ksm_swap_in, NULL);
 
@@ -491,7 +491,7 @@ static long swap_poisoned(struct child *c)
 	return child_load(p);
 }
 
-TEST_F(poison, swap_poisoned)
+TEST_F_TIMEOUT(poison, swap_poisoned, SLOW)
 {
 	struct child *c = run_child(swap_poisoned, NULL);
 
@@ -618,17 +618,17 @@ static void do_ksm(struct __test_metadata *_metadata,
 	EXPECT_ABORTS_UP_TO(3);
 }
 
-TEST_F(poison, ksm_scanned)
+TEST_F_TIMEOUT(poison, ksm_scanned, SLOW)
 {
 	do_ksm(_metadata, self, ksm_scanned);
 }
 
-TEST_F(poison, ksm_unstable)
+TEST_F_TIMEOUT(poison, ksm_unstable, SLOW)
 {
 	do_ksm(_metadata, self, ksm_unstable);
 }
 
-TEST_F(poison, ksm_stable)
+TEST_F_TIMEOUT(poison, ksm_stable, SLOW)
 {
 	do_ksm(_metadata, self, ksm_stable);
 }
@@ -891,17 +891,17 @@ TEST_F(poison, collapse_file)
 		 .after = page_byte(BEFORE * 4096));
 }
 
-TEST_F(poison, khugepaged_anon)
+TEST_F_TIMEOUT(poison, khugepaged_anon, SLOW)
 {
 	COLLAPSE(.map = map_collapse_anon, .daemon = true, .after = -1);
 }
 
-TEST_F(poison, khugepaged_shmem)
+TEST_F_TIMEOUT(poison, khugepaged_shmem, SLOW)
 {
 	COLLAPSE(.map = map_collapse_shmem, .daemon = true, .after = -1);
 }
 
-TEST_F(poison, khugepaged_file)
+TEST_F_TIMEOUT(poison, khugepaged_file, SLOW)
 {
 	COLLAPSE(.map = map_collapse_file, .daemon = true,
 		 .after = page_byte(BEFORE * 4096));
@@ -1746,7 +1746,7 @@ TEST_F(poison, loop_write_direct)
 	     .flags = LO_FLAGS_DIRECT_IO);
 }
 
-TEST_F(poison, loop_write_back)
+TEST_F_TIMEOUT(poison, loop_write_back, SLOW)
 {
 	LOOP(.use = loop_write_back, .ret = -1, .err = EIO, .good = DEAD);
 }

@@ -153,7 +153,8 @@ int rig_repair(void)
 {
 	int err = write_file(RIG "repair", "1");
 
-	return err ?: write_file(RIG "report", "0");
+	err = err ?: write_file(RIG "report", "0");
+	return err ?: write_file(RIG "set", "0");
 }
 
 int rig_repair_page(uint64_t pa)
@@ -162,6 +163,16 @@ int rig_repair_page(uint64_t pa)
 
 	snprintf(addr, sizeof(addr), "%#llx", (unsigned long long)pa);
 	return write_file(RIG "repair", addr);
+}
+
+int machine_as_booted(void)
+{
+	/* First of all: nobody is to get a page with poison. */
+	int err = rig ? rig_repair() : 0;
+
+	write_file(SEA_SIGBUS, "1");	/* which not every implementation has */
+	close_disk();
+	return err;
 }
 
 /* Pages */
@@ -354,11 +365,17 @@ int open_disk_file(void)
 	return fd;
 }
 
+static bool disk_mounted(void)
+{
+	return number_in("/proc/mounts", "/dev/ram0 /mnt ") >= 0 ||
+	       number_in("/proc/mounts", "/dev/pmem0 /mnt ") >= 0;
+}
+
 void close_disk(void)
 {
 	int i;
 
-	for (i = 0; i < 20 && umount("/mnt") && errno == EBUSY; i++)
+	for (i = 0; i < 20 && disk_mounted() && umount("/mnt"); i++)
 		usleep(100000);
 }
 

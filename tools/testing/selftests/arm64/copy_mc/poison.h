@@ -85,6 +85,12 @@ int rig_repair(void);
 /* The page at @pa alone; 0 or -errno */
 int rig_repair_page(uint64_t pa);
 
+/*
+ * What a test may have changed, as it was: no poison, no disk mounted, SIGBUS sent;
+ * 0 or -errno.
+ */
+int machine_as_booted(void);
+
 /* Pages */
 
 /* Physical address of what is mapped at @addr, 0 if nothing is */
@@ -133,7 +139,7 @@ int copy_file(const char *from, const char *to);
 /*
  * Files: a fresh copy of the image /ext2.img on /dev/ram0, mounted on /mnt, and
  * its one file opened, 64 KiB of page_byte(). A descriptor, or -errno. Read
- * ahead is off. The fixture unmounts it.
+ * ahead is off. The fixture unmounts it, or another disk of the tests' there.
  */
 int open_disk_file(void);
 void close_disk(void);

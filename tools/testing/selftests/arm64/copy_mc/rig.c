@@ -41,6 +41,7 @@ static const struct {
 	{ EINJ "error_inject",	"now",			EINVAL },
 	{ RIG "repair",		"2",			EINVAL },
 	{ RIG "repair",		"all",			EINVAL },
+	{ RIG "report",		"3",			EINVAL },
 	{ RIG "report",		"8",			EINVAL },
 	{ RIG "report",		"sideways",		EINVAL },
 	{ RIG "set",		"4",			EINVAL },
