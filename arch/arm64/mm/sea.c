@@ -180,8 +180,6 @@ static void sea_note_poison(unsigned long far, unsigned long esr)
 
 	thread->poison_addr = __untagged_addr(far);
 	thread->poison_par = sea_par(thread->poison_addr);
-	if (thread->poison_par & SYS_PAR_EL1_F)
-		thread->poison_addr = 0;	/* unmapped meanwhile */
 }
 
 /**
