@@ -5,11 +5,10 @@
  */
 
 #include <kunit/test.h>
+#include <linux/cpufeature.h>
 #include <linux/kthread.h>
 #include <linux/sched/task.h>
 #include <linux/string.h>
-
-#include <asm/cpufeature.h>
 
 #include "inject/sea_inject.h"
 
