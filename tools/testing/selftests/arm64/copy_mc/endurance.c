@@ -471,7 +471,8 @@ static bool poison_target(struct worker *w, const struct kind *k, struct target 
 		return true;	/* the child will */
 	if (poison_phys(t->pa))
 		return false;
-	if (phys_addr(t->page) == t->pa)
+	/* Or it is gone already: ksmd was quicker. */
+	if (phys_addr(t->page) == t->pa || page_flag(t->pa, KPF_HWPOISON))
 		return true;
 	rig_repair_page(t->pa);
 	return false;
