@@ -32,16 +32,18 @@ static char *poisoned_pair(struct child *c)
 
 /*
  * The call returned @_ret or EFAULT, the child was told of the error and went
- * on, the page is gone.
+ * on, the page is gone. It took @_times aborts.
  */
-#define EXPECT_CONSUMED(_child, _ret) do { \
+#define EXPECT_CONSUMED_TIMES(_child, _ret, _times) do { \
 	const struct child *_victim = (_child); \
 	EXPECT_EXITED(_victim); \
 	EXPECT_RET(_victim, _ret, EFAULT); \
 	EXPECT_TOLD(_victim, _victim->va, 12); \
 	EXPECT_ISOLATED(_victim->pa, 1); \
-	EXPECT_ABORTS(1); \
+	EXPECT_ABORTS(_times); \
 } while (0)
+
+#define EXPECT_CONSUMED(_child, _ret)	EXPECT_CONSUMED_TIMES(_child, _ret, 1)
 
 static int tmp_file(void)
 {
@@ -783,11 +785,7 @@ TEST_F(poison, open_path)
 {
 	struct child *c = run_child(open_path, NULL);
 
-	EXPECT_EXITED(c);
-	EXPECT_RET(c, -1, EFAULT);
-	EXPECT_TOLD(c, c->va, 12);
-	EXPECT_ISOLATED(c->pa, 1);
-	EXPECT_ABORTS(2);
+	EXPECT_CONSUMED_TIMES(c, -1, 2);
 }
 
 TEST_F(poison, nanosleep)

@@ -312,6 +312,15 @@ TEST_F(poison, killed)
 	EXPECT_TRUE(nothing_poisoned());
 }
 
+static size_t lines_in(const char *text)
+{
+	size_t lines = 0;
+
+	for (; *text; text++)
+		lines += *text == '\n';
+	return lines;
+}
+
 /* Each page is listed until it is repaired, and has then what was last stored. */
 TEST_F(poison, list)
 {
@@ -319,7 +328,7 @@ TEST_F(poison, list)
 	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char list[1024], line[32];
-	size_t i, lines = 0;
+	size_t i;
 
 	if (!rig)
 		SKIP(return, "needs RIG");
@@ -332,9 +341,7 @@ TEST_F(poison, list)
 	ASSERT_NE(0U, poison_page(p));
 
 	ASSERT_EQ(0, read_file(RIG "poison", list, sizeof(list)));
-	for (i = 0; list[i]; i++)
-		lines += list[i] == '\n';
-	EXPECT_EQ(n / 2, lines);
+	EXPECT_EQ(n / 2, lines_in(list));
 	for (i = 0; i < n; i++) {
 		snprintf(line, sizeof(line), "0x%llx\n",
 			 (unsigned long long)phys_addr(p + i * page_size));
@@ -347,9 +354,7 @@ TEST_F(poison, list)
 	ASSERT_EQ(0, read_file(RIG "poison", list, sizeof(list)));
 	snprintf(line, sizeof(line), "0x%llx\n", (unsigned long long)phys_addr(p));
 	EXPECT_EQ(NULL, strstr(list, line));
-	for (i = 0, lines = 0; list[i]; i++)
-		lines += list[i] == '\n';
-	EXPECT_EQ(n / 2 - 1, lines);
+	EXPECT_EQ(n / 2 - 1, lines_in(list));
 
 	EXPECT_EQ(0, rig_repair());
 	EXPECT_TRUE(nothing_poisoned());
