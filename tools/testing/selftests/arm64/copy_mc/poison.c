@@ -198,7 +198,7 @@ bool is_isolated(uint64_t pa)
 {
 	int i;
 
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 1000; i++) {
 		if (page_flag(pa, KPF_HWPOISON))
 			return true;
 		usleep(10000);

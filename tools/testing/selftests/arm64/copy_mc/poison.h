@@ -99,7 +99,7 @@ uint64_t phys_addr(const void *addr);
 /* Is KPF_<@bit> (linux/kernel-page-flags.h) set for the page at @pa? */
 bool page_flag(uint64_t pa, int bit);
 
-/* Has the page been isolated (KPF_HWPOISON)? Wait a second for it. */
+/* Has the page been isolated (KPF_HWPOISON)? Give the worker ten seconds. */
 bool is_isolated(uint64_t pa);
 
 /* The node of what is mapped at @addr, -1 if nobody knows */
