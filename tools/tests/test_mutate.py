@@ -226,7 +226,7 @@ class Boot(Mutations):
         prepared = self.prepare()
         write(prepared.top, "tools/testing/kunit/kunit.py", 
               f"import sys, time\nprint('{booting}')\n{script}")
-        write(prepared.home, "kunit/.config", "")
+        write(prepared.home, "user/.config", "")
         m = mutate.Mutation("m", "m.patch", "wrong", **fields)
         killer = mutate.boot(self.run_of(prepared, m), m, 5, suites)
         self.log = read(prepared.home, "mutations/m.log")
