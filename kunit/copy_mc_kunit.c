@@ -17,6 +17,7 @@
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -1615,3 +1616,9 @@ static struct kunit_suite genuine_suite = {
 
 kunit_test_suites(&in_kernel_suite, &pages_suite, &to_user_suite,
 		  &from_user_suite, &get_user_suite, &not_mc_suite, &genuine_suite);
+
+/* Of all suites, as they are one module */
+MODULE_DESCRIPTION("KUnit tests of the copies that survive memory errors");
+MODULE_LICENSE("GPL");
+/* MODULE_IMPORT_NS() takes a name in 6.12, and a string later. */
+MODULE_INFO(import_ns, "EXPORTED_FOR_KUNIT_TESTING");

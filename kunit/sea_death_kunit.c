@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Deaths that the other suites only simulate: a kernel thread oopses, and the machine
- * lives on. With sea_deaths=1 on the kernel's command line only, as each
+ * lives on. With copy_mc_test.sea_deaths=1 on the kernel's command line only, as each
  * leaves an oops in the log and a taint.
  */
 
@@ -28,8 +28,8 @@
 #define LEN		64
 #define TIMEOUT		(10 * HZ)
 
-static bool deaths;
-core_param(sea_deaths, deaths, bool, 0444);
+static bool sea_deaths;
+module_param(sea_deaths, bool, 0444);
 
 struct dying;
 
@@ -230,7 +230,7 @@ static void death(struct kunit *test)
 	int i, users;
 	bool died;
 
-	if (!deaths)
+	if (!sea_deaths)
 		kunit_skip(test, "needs DEATHS");
 	if (row->genuine && sea_rig_missing())
 		kunit_skip(test, "%s", sea_rig_missing());

@@ -6,102 +6,29 @@
 #include <kunit/resource.h>
 #include <kunit/test-bug.h>
 #include <kunit/test.h>
+#include <linux/acpi.h>
 #include <linux/bitfield.h>
 #include <linux/extable.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched.h>
-#include <linux/sched/task.h>
 #include <linux/set_memory.h>
-#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <asm/exception.h>
 #include <asm/insn.h>
 #include <asm/mte.h>
-#include <asm/sea_inject.h>
 #include <asm/tlbflush.h>
 
 #include "sea_inject.h"
 
-/*
- * Tasks that have an injection armed, each with a reference: no other one can be at the
- * address of one that died of its abort. A task itself, alive, changes its slot, and who
- * arms takes those of the dead.
- */
-static struct {
-	struct task_struct *task;
-	struct sea_inject *si;
-} armed[8];
-static DEFINE_RAW_SPINLOCK(armed_lock);
-
 /* That many deaths of one injection are one access which cannot be made good. */
 #define MAX_DEATHS	1000
 
-/**
- * sea_inject_arm() - from now on inject into the current task
- * @si: where, when and what; its record is reset
- *
- * Does not sleep. Aborts taken by other tasks and in user mode are not touched.
- */
-void sea_inject_arm(struct sea_inject *si)
+static struct sea_inject *injection(struct sea_hook *hook)
 {
-	struct task_struct *dead[ARRAY_SIZE(armed)];
-	unsigned int i, slot = ARRAY_SIZE(armed), nr_dead = 0;
-	unsigned long flags;
-
-	memset_startat(si, 0, accesses);
-
-	raw_spin_lock_irqsave(&armed_lock, flags);
-	for (i = 0; i < ARRAY_SIZE(armed); i++) {
-		if (armed[i].task && READ_ONCE(armed[i].task->exit_state)) {
-			dead[nr_dead++] = armed[i].task;
-			WRITE_ONCE(armed[i].task, NULL);
-		}
-		if (!armed[i].task)
-			slot = i;
-		WARN_ON_ONCE(armed[i].task == current);
-	}
-	if (!WARN_ON_ONCE(slot == ARRAY_SIZE(armed))) {
-		armed[slot].si = si;
-		WRITE_ONCE(armed[slot].task, get_task_struct(current));
-	}
-	raw_spin_unlock_irqrestore(&armed_lock, flags);
-
-	while (nr_dead)
-		put_task_struct(dead[--nr_dead]);
-}
-
-/**
- * sea_inject_disarm() - end what sea_inject_arm() began
- * @si: the injection, armed by the current task
- *
- * Does not sleep. The record stays valid. A later access to the trapping memory is a
- * real fault.
- */
-void sea_inject_disarm(struct sea_inject *si)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(armed); i++) {
-		if (armed[i].task != current)
-			continue;
-		WARN_ON_ONCE(armed[i].si != si);
-		WRITE_ONCE(armed[i].task, NULL);
-		put_task_struct(current);
-	}
-}
-
-static struct sea_inject *sea_inject_current(void)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(armed); i++)
-		if (READ_ONCE(armed[i].task) == current)
-			return armed[i].si;
-
-	return NULL;
+	return container_of(hook, struct sea_inject, hook);
 }
 
 static unsigned long base_reg(const struct pt_regs *regs, unsigned int r)
@@ -624,23 +551,15 @@ static bool genuine_abort(struct sea_inject *si, struct pt_regs *regs,
 	return true;
 }
 
-/**
- * sea_inject() - the hook at the entry of do_mem_abort()
- * @far: the fault address
- * @esr: the syndrome
- * @regs: the registers at the fault
- *
- * Runs in the context of the fault; does not sleep.
- *
- * Return: true if nothing is left to do.
- */
-bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
+/* The entry of do_mem_abort(); does not sleep. */
+static bool simulate(struct sea_hook *hook, unsigned long far, unsigned long esr,
+		     struct pt_regs *regs)
 {
-	struct sea_inject *si = sea_inject_current();
+	struct sea_inject *si = injection(hook);
 	bool done = false;
 	u32 insn;
 
-	if (!si || si->busy || user_mode(regs))
+	if (si->busy || user_mode(regs))
 		return false;
 	if (si->genuine)
 		return genuine_abort(si, regs, esr, far);
@@ -663,19 +582,12 @@ bool sea_inject(unsigned long far, unsigned long esr, struct pt_regs *regs)
 	return true;
 }
 
-/**
- * sea_inject_dies() - the hook where a kernel fault becomes fatal
- * @msg: why, in the fault path's words
- *
- * Runs in the context of the fault; does not sleep.
- *
- * Return: true if the machine is to live on.
- */
-bool sea_inject_dies(const char *msg)
+/* Where a kernel fault becomes fatal; does not sleep. */
+static bool note_death(struct sea_hook *hook, const char *msg)
 {
-	struct sea_inject *si = sea_inject_current();
+	struct sea_inject *si = injection(hook);
 
-	if (!si || !si->busy || si->really_die || si->died == MAX_DEATHS)
+	if (!si->busy || si->really_die || si->died == MAX_DEATHS)
 		return false;
 
 	/* The first reason is the one that would have been seen. */
@@ -684,19 +596,12 @@ bool sea_inject_dies(const char *msg)
 	return true;
 }
 
-/**
- * sea_inject_claim() - the hook in place of the question to APEI
- * @regs: the registers at the abort
- *
- * Runs in the context of the abort; @on_claim may sleep where it can.
- *
- * Return: what apei_claim_sea() does, or the answer of the injection.
- */
-int sea_inject_claim(struct pt_regs *regs)
+/* In place of the question to APEI; @on_claim may sleep where the abort can. */
+static int answer(struct sea_hook *hook, struct pt_regs *regs)
 {
-	struct sea_inject *si = sea_inject_current();
+	struct sea_inject *si = injection(hook);
 
-	if (!si || !si->busy)
+	if (!si->busy)
 		return apei_claim_sea(regs);
 
 	si->claims++;
@@ -706,6 +611,31 @@ int sea_inject_claim(struct pt_regs *regs)
 	if (si->real_claim)
 		si->claim = apei_claim_sea(regs);
 	return si->claim;
+}
+
+/**
+ * sea_inject_arm() - from now on inject into the current task
+ * @si: where, when and what; its record is reset
+ *
+ * Does not sleep. Aborts taken by other tasks and in user mode are not touched.
+ */
+void sea_inject_arm(struct sea_inject *si)
+{
+	memset_startat(si, 0, accesses);
+	si->hook = (struct sea_hook){ simulate, note_death, answer };
+	sea_hook_arm(&si->hook);
+}
+
+/**
+ * sea_inject_disarm() - end what sea_inject_arm() began
+ * @si: the injection, armed by the current task
+ *
+ * Does not sleep. The record stays valid. A later access to the trapping memory is a
+ * real fault.
+ */
+void sea_inject_disarm(struct sea_inject *si)
+{
+	sea_hook_disarm(&si->hook);
 }
 
 KUNIT_DEFINE_ACTION_WRAPPER(free_trap, free_vm_area, struct vm_struct *);
@@ -832,27 +762,4 @@ int sea_inject_page(struct kunit *test, struct sea_inject *si,
 	set_direct_map_invalid_noflush(page);
 	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 	return 0;
-}
-
-/**
- * sea_next_extable() - walk the exception table entries of a range
- * @start: address of the first instruction
- * @end: address behind the last one
- * @prev: the entry to start behind, or NULL for the first
- *
- * Does not sleep.
- *
- * Return: the next entry, NULL if there is none.
- */
-const struct exception_table_entry *
-sea_next_extable(unsigned long start, unsigned long end,
-		 const struct exception_table_entry *prev)
-{
-	const struct exception_table_entry *ex;
-
-	for (ex = prev ? prev + 1 : __start___ex_table; ex < __stop___ex_table; ex++)
-		if (sea_extable_insn(ex) >= start && sea_extable_insn(ex) < end)
-			return ex;
-
-	return NULL;
 }

@@ -18,6 +18,8 @@
 #include <asm/extable.h>
 #include <asm/ptrace.h>
 
+#include "hook.h"
+
 struct kunit;
 struct page;
 
@@ -123,6 +125,7 @@ struct sea_inject {
 
 	/* private: */
 	bool busy;
+	struct sea_hook hook;
 };
 
 /*
@@ -204,13 +207,5 @@ sea_extable_fixup(const struct exception_table_entry *ex)
 {
 	return (unsigned long)&ex->fixup + ex->fixup;
 }
-
-/* The table itself; the kernel declares it where it is used only. */
-extern const struct exception_table_entry __start___ex_table[];
-extern const struct exception_table_entry __stop___ex_table[];
-
-const struct exception_table_entry *
-sea_next_extable(unsigned long start, unsigned long end,
-		 const struct exception_table_entry *prev);
 
 #endif /* KUNIT_SEA_INJECT_H */

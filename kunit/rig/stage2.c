@@ -8,6 +8,7 @@
 
 #define pr_fmt(fmt) "sea_rig: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/acpi.h>
 #include <linux/arm-smccc.h>
 #include <linux/cpuhotplug.h>
@@ -256,6 +257,7 @@ const char *sea_rig_missing(void)
 {
 	return missing;
 }
+EXPORT_SYMBOL_IF_KUNIT(sea_rig_missing);
 
 /**
  * sea_rig_reports() - whether poison that is consumed is reported to APEI
@@ -267,6 +269,7 @@ bool sea_rig_reports(void)
 {
 	return rig_firmware.window;
 }
+EXPORT_SYMBOL_IF_KUNIT(sea_rig_reports);
 
 /**
  * sea_rig_set() - say how memory answers from now on, on all CPUs
@@ -302,6 +305,7 @@ int sea_rig_set(phys_addr_t pa, size_t size, unsigned long how)
 	}
 	return rig_hvc(RIG_HVC_SET, pa, size, leaf);
 }
+EXPORT_SYMBOL_IF_KUNIT(sea_rig_set);
 
 /**
  * sea_rig_repair() - have all memory be healthy
@@ -315,6 +319,7 @@ void sea_rig_repair(void)
 	if (!missing)
 		rig_hvc(RIG_HVC_REPAIR, 0, 0, 0);
 }
+EXPORT_SYMBOL_IF_KUNIT(sea_rig_repair);
 
 /**
  * sea_rig_stats() - see what the firmware has done
@@ -328,6 +333,7 @@ void sea_rig_stats(struct sea_rig_stats *s)
 	s->again = READ_ONCE(rig_firmware.again);
 	s->lost = READ_ONCE(rig_firmware.lost);
 }
+EXPORT_SYMBOL_IF_KUNIT(sea_rig_stats);
 
 /**
  * sea_rig_set_severity() - choose what the CPU says of an error
@@ -341,6 +347,7 @@ void sea_rig_set_severity(unsigned int set)
 {
 	WRITE_ONCE(rig_firmware.set, set & 3);
 }
+EXPORT_SYMBOL_IF_KUNIT(sea_rig_set_severity);
 
 /**
  * sea_rig_repeat() - have the next record say what the last one said
@@ -353,6 +360,7 @@ void sea_rig_repeat(void)
 {
 	WRITE_ONCE(rig_firmware.records, rig_firmware.records - 1);
 }
+EXPORT_SYMBOL_IF_KUNIT(sea_rig_repeat);
 
 /**
  * sea_rig_set_patience() - choose for how long a record may wait to be read
@@ -366,6 +374,7 @@ void sea_rig_set_patience(unsigned int ms)
 {
 	WRITE_ONCE(rig_firmware.patience, (u64)ms * (arch_timer_get_cntfrq() / 1000));
 }
+EXPORT_SYMBOL_IF_KUNIT(sea_rig_set_patience);
 
 /* Call @fn for each page that is poisoned, or dead. */
 void rig_walk_poison(void (*fn)(void *arg, phys_addr_t pa), void *arg)

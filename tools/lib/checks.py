@@ -433,6 +433,7 @@ CHECKPATCH_WRONG = {
     "arch/arm64/include/asm/asm-uaccess.h: CHECK:SPACING": "assembly, taken for C by its ending",
     "arch/arm64/include/asm/asm-uaccess.h: ERROR:SPACING": "likewise, a label",
     "arch/arm64/mm/sea.c: WARNING:CONST_STRUCT": "6.12 takes no constant ctl_table",
+    "kunit/inject/exports.c: WARNING:EXPORT_SYMBOL": "what it exports is the kernel's",
 }
 
 

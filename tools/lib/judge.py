@@ -29,7 +29,7 @@ BAD_TEXT = re.compile(
 LOG_FEATURES = {
     "MTE": "CPU features: detected: Memory Tagging Extension",
     "MOPS": "CPU features: detected: Memory Copy and Memory Set instructions",
-    "DEATHS": "sea_deaths=1",   # on the kernel's command line
+    "DEATHS": "copy_mc_test.sea_deaths=1",   # on the kernel's command line
     "RIG": "sea_rig: firmware at EL2",
     "ACPI": "ACPI: RSDP ",
     "NVDIMM": "ACPI: NFIT ",

@@ -7,12 +7,14 @@ runs those which the kernel's command line names and powers off.
 
 import argparse
 import contextlib
+import dataclasses
 import fnmatch
 import functools
 import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,9 +26,14 @@ from lib.ui import Fail
 
 DIR = kunit.SELFTESTS
 
-# Not among all programs: it takes as long as one wants.
+# Not among all programs: the first takes as long as one wants, the second a kernel of its own.
 ENDURANCE = "endurance"
+MODULES = "modules"
+ALONE = (ENDURANCE, MODULES)
 ABORTS = 10000
+
+# All suites, where the build leaves them if they are a module, and where MODULES loads it from
+MODULE = "copy_mc_test.ko"
 
 # The kernel gives no more words to init: CONFIG_INIT_ENV_ARG_LIMIT, less its name.
 MAX_WORDS = 31
@@ -68,11 +75,11 @@ class Known(dict):
                 raise Fail(f"{word}: no such test; {name} has: {', '.join(self[name]) or 'none'}")
         if len(asked) > MAX_WORDS:
             raise Fail(f"{len(asked)} programs and tests: the kernel passes {MAX_WORDS} at most")
-        return list(asked) or [n for n in self if n != ENDURANCE]
+        return list(asked) or [n for n in self if n not in ALONE]
 
     def scenarios(self, globs=()):
         """PROGRAM:TEST of each test, or of those that match."""
-        found = [f"{name}:{test}" for name, there in self.items() if name != ENDURANCE
+        found = [f"{name}:{test}" for name, there in self.items() if name not in ALONE
                  for test in there]
         for g in globs:
             if not any(_matches(s, g) for s in found):
@@ -295,6 +302,40 @@ def endurance_boot(args, seed, aborts):
     # The kernel puts what it does not know into init's environment, and so the program's.
     return (argparse.Namespace(**{**vars(args), "timeout": args.timeout + aborts // 2}),
             [ENDURANCE], f"{ENDURANCE}={seed},{aborts}")
+
+
+def with_modules(machine):
+    """This machine, with the suites as a module."""
+    return dataclasses.replace(machine, build=f"{machine.build}-modules", options=(
+        *machine.options, "--kconfig_add=CONFIG_COPY_MC_KUNIT_TEST=m"))
+
+
+def modules(args, machine):
+    """One boot with the suites as a module, loaded and unloaded twice."""
+    with kunit.prepare(args, with_modules(machine), packages.SELFTESTS) as result:
+        build_modules(args, result, machine)
+        result = kunit.beside(result, MODULES)
+        boot_modules(args, result)
+    result.times["all"] = time.monotonic() - result.started
+    return result
+
+
+def build_modules(args, result, machine):
+    """Builds them, from the objects of the machine's other kernel if there is one."""
+    home = result.tree.home
+    if not os.path.exists(result.dir) and os.path.exists(machine.file(home, "stamp")):
+        shutil.copytree(machine.dir(home), result.dir, symlinks=True)
+    kunit.build(args, result)
+
+
+def boot_modules(args, result):
+    """Boots what build_modules() has built, and judges it."""
+    initrd = initramfs(os.path.join(result.dir, "initramfs.cpio"),
+                       {**Programs(result.tree, args.jobs).files(),
+                        f"/{MODULE}": os.path.join(result.dir, "kunit", MODULE)}, result.dir)
+    boot_programs(args, result, initrd, [MODULES], " ".join((
+        "kunit.enable=1", f"kunit.{kunit.FAST.removeprefix('--')}",
+        f"suites={len(judge.suites(tree.REPO))}")))
 
 
 def boot_programs(args, result, initrd, words, arguments=""):

@@ -139,7 +139,7 @@ class Judge(unittest.TestCase):
 
 
 class Deaths(unittest.TestCase):
-    ARGUMENT = "[    0.1] Kernel command line: kunit.enable=1 sea_deaths=1 panic=-1"
+    ARGUMENT = "[    0.1] Kernel command line: kunit.enable=1 copy_mc_test.sea_deaths=1 panic=-1"
     LOG = """\
 KTAP version 1
 1..1

@@ -39,7 +39,7 @@ class Arguments(unittest.TestCase):
                  ["RIG", "ACPI", "MTE", "MOPS", "KASAN_ASYNC"]),
                 ("7.3.4", new, suites, ["--kernel_args=x arm64.nomops"], ["RIG", "ACPI", "MTE"]),
                 ("7.3.4", new, suites, ["--kernel_args", "arm64.nomte"], ["RIG", "ACPI", "MOPS"]),
-                ("6.12.117", new, suites, ["--kernel_args=sea_deaths=1"],
+                ("6.12.117", new, suites, ["--kernel_args=copy_mc_test.sea_deaths=1"],
                  ["RIG", "ACPI", "MTE", "DEATHS"]),
                 ("7.3.4", new, suites, ["--qemu_config=x"], []),
                 ("7.3.4", new, suites, ["--qemu_args", "-cpu cortex-a57"], [])):

@@ -395,6 +395,9 @@ class Command(Case):
         for tool, args, text in (
                 ("run", ["--selftests", "--deaths"], "only one at a time"),
                 ("run", ["--selftests", "--endurance"], "only one at a time"),
+                ("run", ["--modules", "--selftests"], "only one at a time"),
+                ("run", ["--modules", "copy_iter"], "copy_iter: --modules takes no names"),
+                ("run", ["--modules", "--variant", "dt"], "--modules needs it"),
                 ("run", ["--endurance", "0"], "--endurance: '0' is no number from 1 on"),
                 ("run", ["--endurance", "many"], "'many' is no number"),
                 ("run", ["--endurance", "5", "one"], "one: --endurance takes no names"),

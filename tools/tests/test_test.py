@@ -22,7 +22,8 @@ class Test(Case):
         for module, name, new in (
                 (kunit, "made", self.made), (kunit, "build", lambda *_: None),
                 (kunit, "boot_suites", self.boot_suites), (selftests, "pack", lambda *_: None),
-                (selftests, "boot_programs", self.boot_programs)):
+                (selftests, "boot_programs", self.boot_programs),
+                (selftests, "boot_modules", self.boot_modules)):
             patch = unittest.mock.patch.object(module, name, new)
             patch.start()
             self.addCleanup(patch.stop)
@@ -50,6 +51,9 @@ class Test(Case):
 
     def boot_programs(self, _args, result, _initrd, words, arguments):
         self.boot(result, GOOD, words, bool(arguments))
+
+    def boot_modules(self, _args, result):
+        self.boot(result, GOOD, [selftests.MODULES], True)
 
     def boot(self, result, lines, *more):
         with open(self.booted, "a", encoding="utf-8") as f:
@@ -81,7 +85,7 @@ class Test(Case):
         counts = self.run_all(self.test.CHOICES)
         states = {j.state for j in self.todo.jobs.values()}
         self.assertEqual(states, {"done"}, [(j.name, j.why) for j in self.todo.jobs.values()])
-        boots = self.boots() + len(self.test.SELFTESTS) + 1
+        boots = self.boots() + len(self.test.SELFTESTS) + 2
         self.assertEqual(counts, {"passed": 3 * boots + 1 + len(self.test.CHECKS), "failed": 0,
                                   "skipped": boots})
         self.assertEqual(self.test.bad, [])
@@ -93,9 +97,11 @@ class Test(Case):
         self.assertEqual(booted["nomte"], "user  ('', ('--filter=speed>slow',))")
         self.assertEqual(booted["dt"], "user  ('', ('--filter=speed>slow',))")
         self.assertEqual(booted["cpus2"], "user maxcpus=2 ('sea_rig', ('--filter=speed>slow',))")
-        self.assertEqual(booted["deaths"], "user  ('sea_death', ('--kernel_args=sea_deaths=1',))")
+        self.assertEqual(booted["deaths"], "user  ('sea_death', "
+                         "('--kernel_args=copy_mc_test.sea_deaths=1',))")
         self.assertEqual(booted["selftests"], "user  (['one'], False)")
         self.assertEqual(booted["endurance"], "user  (['endurance'], True)")
+        self.assertEqual(booted["modules"], "user-modules  (['modules'], True)")
 
     def test_failures_are_counted(self):
         self.wrong = ("nomte", "sparse")
@@ -118,7 +124,7 @@ class Test(Case):
         self.wrong = ("qemu",)
         counts = self.run_all(["suites", "selftests", "checkpatch"])
         self.assertEqual(counts, {"passed": 1, "failed": 1, "skipped": 0})
-        self.assertEqual(len(self.test.bad), 1 + self.boots() + len(self.test.SELFTESTS) + 2)
+        self.assertEqual(len(self.test.bad), 1 + self.boots() + len(self.test.SELFTESTS) + 4)
 
     def test_which_kernel_gets_what(self):
         names = {}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is behind the hook in arch/arm64/mm/fault.c while a task has something armed. The
+ * hook is built in, whoever arms may be a module.
+ */
+#ifndef KUNIT_HOOK_H
+#define KUNIT_HOOK_H
+
+#include <linux/extable.h>
+#include <linux/types.h>
+
+#include <asm/extable.h>
+
+struct pt_regs;
+
+/**
+ * struct sea_hook - whom to ask about the aborts of a task
+ * @inject: at the entry of do_mem_abort(); true if nothing is left to do
+ * @dies: where a kernel fault becomes fatal; true if the machine is to live on
+ * @claim: in place of apei_claim_sea()
+ *
+ * All are called in the context of the abort.
+ */
+struct sea_hook {
+	bool (*inject)(struct sea_hook *hook, unsigned long far, unsigned long esr,
+		       struct pt_regs *regs);
+	bool (*dies)(struct sea_hook *hook, const char *msg);
+	int (*claim)(struct sea_hook *hook, struct pt_regs *regs);
+};
+
+void sea_hook_arm(struct sea_hook *hook);
+void sea_hook_disarm(struct sea_hook *hook);
+
+/* The kernel's table, which it declares where it is used only; out of reach of modules */
+extern const struct exception_table_entry __start___ex_table[];
+extern const struct exception_table_entry __stop___ex_table[];
+
+const struct exception_table_entry *
+sea_next_extable(unsigned long start, unsigned long end,
+		 const struct exception_table_entry *prev);
+
+#endif /* KUNIT_HOOK_H */

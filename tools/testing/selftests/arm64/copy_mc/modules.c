@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The KUnit suites as a module: loaded, which runs them, and unloaded; twice.
+ *
+ * The environment says how many there are: suites=NUMBER.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../../kselftest_harness.h"
+
+#define NAME	"copy_mc_test"
+#define FILE_OF	"/" NAME ".ko"
+#define RESULTS	"/sys/kernel/debug/kunit"
+
+/* KUnit runs what a module has before this returns. */
+static int load(void)
+{
+	int fd = open(FILE_OF, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+static int unload(void)
+{
+	return syscall(SYS_delete_module, NAME, O_NONBLOCK) ? -errno : 0;
+}
+
+/* Has the suite come to its end, and no case of it failed? Say what has not. */
+static bool passed(const char *suite)
+{
+	char path[256], line[512];
+	bool good = true, ended = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), RESULTS "/%s/results", suite);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, "not ok ")) {
+			printf("# %s: %s", suite, line);
+			good = false;
+		}
+		ended |= !strncmp(line, "ok 1 ", 5);
+	}
+	if (f)
+		fclose(f);
+	return good && ended;
+}
+
+FIXTURE(modules) {
+};
+
+FIXTURE_SETUP(modules)
+{
+	if (access(FILE_OF, R_OK))
+		SKIP(return, "no " FILE_OF);
+}
+
+FIXTURE_TEARDOWN(modules)
+{
+}
+
+TEST_F_TIMEOUT(modules, load_and_unload, 900)
+{
+	const char *wanted = getenv("suites");
+	int round, suites, bad;
+	struct dirent *d;
+	DIR *dir;
+
+	for (round = 0; round < 2; round++) {
+		ASSERT_EQ(0, load());
+		dir = opendir(RESULTS);
+		ASSERT_NE(NULL, dir);
+		suites = 0;
+		bad = 0;
+		while ((d = readdir(dir))) {
+			if (d->d_name[0] == '.')
+				continue;
+			suites++;
+			bad += !passed(d->d_name);
+		}
+		closedir(dir);
+		EXPECT_EQ(0, bad);
+		EXPECT_EQ(wanted ? atoi(wanted) : 0, suites);
+		/* Also whoever has been armed, or waits for a record, is done. */
+		ASSERT_EQ(0, unload());
+	}
+}
+
+TEST_HARNESS_MAIN
