@@ -19,9 +19,9 @@ struct kunit;
 /* What is taken for poisoned around the fault address */
 #define POISON_LINE	64
 
-/* The longest copy, and what there is of memory for it */
+/* The longest copy; and what there is of memory for it, whole pages and a power of 2 */
 #define MAX_LEN		(PAGE_SIZE + SZ_4K)
-#define AREA		(MAX_LEN + 2 * PAGE_SIZE)
+#define AREA		(4 * PAGE_SIZE)
 
 /**
  * struct copy_routine - a routine that may meet poison
