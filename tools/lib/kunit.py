@@ -46,7 +46,8 @@ class Machine:
         for n in names:
             v = VARIANTS[n]
             machine = dataclasses.replace(
-                machine, **{k: v[k] for k in ("qemu", "hardware", "options") if k in v},
+                machine, **{k: v[k] for k in ("qemu", "hardware") if k in v},
+                options=(*machine.options, *v.get("options", ())),
                 lacks=(*machine.lacks, *v.get("lacks", ())),
                 build=machine.build + v.get("suffix", ""),
                 arguments=f"{machine.arguments} {v.get('arguments', '')}".strip())
@@ -79,6 +80,12 @@ VARIANTS = {
     "plain": {"words": "on kunit.py's own machine", "qemu": "", "lacks": ("RIG", "ACPI", "MTE")},
     "lockdep": {"words": "with lockdep", "suffix": "-lockdep",
                 "options": ("--kconfig_add=CONFIG_PROVE_LOCKING=y",)},
+    "16k": {"words": "with pages of 16K", "suffix": "-16k",
+            "options": ("--kconfig_add=CONFIG_ARM64_16K_PAGES=y",)},
+    "64k": {"words": "with pages of 64K", "suffix": "-64k",
+            "options": ("--kconfig_add=CONFIG_ARM64_64K_PAGES=y",)},
+    "kvm": {"words": "with KVM built in", "suffix": "-kvm", "options": (
+        "--kconfig_add=CONFIG_VIRTUALIZATION=y", "--kconfig_add=CONFIG_KVM=y")},
 }
 
 # What these arguments of the kernel turn off and on.

@@ -82,7 +82,7 @@ class Test(Case):
         return sum(KERNELS[-1] in kernels for *_, kernels, _guess in self.test.BOOTS)
 
     def test_everything(self):
-        counts = self.run_all(self.test.CHOICES)
+        counts = self.run_all(self.test.ALL)
         states = {j.state for j in self.todo.jobs.values()}
         self.assertEqual(states, {"done"}, [(j.name, j.why) for j in self.todo.jobs.values()])
         boots = self.boots() + len(self.test.SELFTESTS) + 2
@@ -102,6 +102,16 @@ class Test(Case):
         self.assertEqual(booted["selftests"], "user  (['one'], False)")
         self.assertEqual(booted["endurance"], "user  (['endurance'], True)")
         self.assertEqual(booted["modules"], "user-modules  (['modules'], True)")
+
+    def test_other_configurations(self):
+        counts = self.run_all(self.test.CONFIGS)
+        n = len(self.test.CONFIGS)
+        self.assertEqual(counts, {"passed": 3 * n, "failed": 0, "skipped": n})
+        with open(self.booted, encoding="utf-8") as f:
+            self.assertEqual(f.readline(), "kunit-16k kunit-16k  ('', ('--filter=speed>slow',))\n")
+        with unittest.mock.patch("sys.argv", ["test", "--configs", "16k"]), \
+                self.fails("^--configs: is 16k, .* and nothing else"):
+            self.test.main()
 
     def test_failures_are_counted(self):
         self.wrong = ("nomte", "sparse")
