@@ -361,7 +361,7 @@ static int child(void *data)
 	return_to_user(p);
 
 	if (!p->s->kthread)
-		do_exit(0);
+		sea_hook_exit();
 	return 0;
 }
 

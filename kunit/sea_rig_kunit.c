@@ -1117,8 +1117,8 @@ static int hand_thread(void *data)
 	struct hand *h = data;
 
 	h->crew->work(h);
-	complete(&h->done);
-	return 0;
+	/* Not by a return: a module may be gone by then. */
+	kthread_complete_and_exit(&h->done, 0);
 }
 
 static struct crew *crew_init(struct kunit *test, void (*work)(struct hand *h),
@@ -1587,8 +1587,15 @@ static struct kunit_case rig_cases[] = {
 	{}
 };
 
+static void rig_suite_exit(struct kunit_suite *suite)
+{
+	sea_source_forget(&sync_source);
+	sea_source_forget(&async_source);
+}
+
 static struct kunit_suite rig_suite = {
 	.name = "sea_rig",
+	.suite_exit = rig_suite_exit,
 	.test_cases = rig_cases,
 };
 

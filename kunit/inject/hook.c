@@ -5,6 +5,7 @@
 
 #include <kunit/visibility.h>
 #include <linux/extable.h>
+#include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/spinlock.h>
@@ -134,6 +135,17 @@ int sea_inject_claim(struct pt_regs *regs)
 
 	return hook ? hook->claim(hook, regs) : apei_claim_sea(regs);
 }
+
+/**
+ * sea_hook_exit() - end the current task
+ *
+ * Not every kernel exports do_exit(). May sleep; does not return.
+ */
+void __noreturn sea_hook_exit(void)
+{
+	do_exit(0);
+}
+EXPORT_SYMBOL_IF_KUNIT(sea_hook_exit);
 
 /**
  * sea_next_extable() - walk the exception table entries of a range

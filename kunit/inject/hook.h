@@ -6,6 +6,7 @@
 #ifndef KUNIT_HOOK_H
 #define KUNIT_HOOK_H
 
+#include <linux/compiler_attributes.h>
 #include <linux/extable.h>
 #include <linux/types.h>
 
@@ -30,6 +31,7 @@ struct sea_hook {
 
 void sea_hook_arm(struct sea_hook *hook);
 void sea_hook_disarm(struct sea_hook *hook);
+void __noreturn sea_hook_exit(void);
 
 /* The kernel's table, which it declares where it is used only; out of reach of modules */
 extern const struct exception_table_entry __start___ex_table[];

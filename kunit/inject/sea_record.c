@@ -41,7 +41,7 @@ static void *map(u64 pa, size_t size)
 
 /**
  * sea_source_find() - find where the firmware leaves its records
- * @s: what was found, mapped for good
+ * @s: what was found, mapped until sea_source_forget()
  * @notify: of the source with this type of notification, ACPI_HEST_NOTIFY_*
  *
  * Context: may sleep.
@@ -73,6 +73,19 @@ bool sea_source_find(struct sea_source *s, u8 notify)
 		s->block = map(*at, g->error_block_length);
 	memunmap(at);
 	return s->block;
+}
+
+/**
+ * sea_source_forget() - give back what sea_source_find() has mapped
+ * @s: the source
+ *
+ * May sleep.
+ */
+void sea_source_forget(struct sea_source *s)
+{
+	memunmap(s->ack);
+	memunmap(s->block);
+	*s = (struct sea_source){};
 }
 
 /**

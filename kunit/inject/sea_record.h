@@ -42,6 +42,7 @@ struct sea_record {
 };
 
 bool sea_source_find(struct sea_source *s, u8 notify);
+void sea_source_forget(struct sea_source *s);
 bool sea_record_waits(const struct sea_source *s);
 bool sea_record_read(const struct sea_source *s, struct sea_record *r);
 void sea_record_drop(const struct sea_source *s);

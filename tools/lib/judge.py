@@ -167,8 +167,8 @@ class SelftestLog:
 
     def feed(self, line):
         """Returns the suite that this line ends, if it does."""
-        if _TIME.match(line):
-            return None         # the kernel's
+        if is_kernel(line):
+            return None
         line = _ESCAPE.sub("", line).rstrip()
         if line == "TAP version 13":
             self.started = True
@@ -208,6 +208,11 @@ class SelftestLog:
         suite.results.append(Result(name, status, (reason or "").strip(),
                                     tuple(self._said[-12:]) if status == "failed" else ()))
         self._said = []
+
+
+def is_kernel(line):
+    """Whether the kernel has said that, with time stamps, and not a program."""
+    return bool(_TIME.match(line))
 
 
 def unsplit(lines):

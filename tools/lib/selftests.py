@@ -69,6 +69,8 @@ class Known(dict):
         """What init is to run: PROGRAM or PROGRAM:TEST; all programs if nothing is asked for."""
         for word in asked:
             name, colon, test = word.partition(":")
+            if name == MODULES:
+                raise Fail(f"{word}: takes a kernel of its own; give --modules")
             if name not in self:
                 raise Fail(f"{word}: no such program; there are: {', '.join(self)}")
             if colon and test not in self[name]:
@@ -324,22 +326,31 @@ def build_modules(args, result, machine):
     """Builds them, from the objects of the machine's other kernel if there is one."""
     home = result.tree.home
     if not os.path.exists(result.dir) and os.path.exists(machine.file(home, "stamp")):
-        shutil.copytree(machine.dir(home), result.dir, symlinks=True)
+        tree.check_space(home, 2 << 30)
+        half = result.dir + ".new"
+        shutil.rmtree(half, ignore_errors=True)
+        shutil.copytree(machine.dir(home), half, symlinks=True)
+        os.rename(half, result.dir)
     kunit.build(args, result)
 
 
 def boot_modules(args, result):
     """Boots what build_modules() has built, and judges it."""
-    initrd = initramfs(os.path.join(result.dir, "initramfs.cpio"),
+    build = result.machine.dir(result.tree.home)
+    initrd = initramfs(os.path.join(build, "initramfs.cpio"),
                        {**Programs(result.tree, args.jobs).files(),
-                        f"/{MODULE}": os.path.join(result.dir, "kunit", MODULE)}, result.dir)
+                        f"/{MODULE}": os.path.join(build, "kunit", MODULE)}, build)
+    suites = list(judge.suites(tree.REPO))
     boot_programs(args, result, initrd, [MODULES], " ".join((
-        "kunit.enable=1", f"kunit.{kunit.FAST.removeprefix('--')}",
-        f"suites={len(judge.suites(tree.REPO))}")))
+        "kunit.enable=1", f"kunit.{kunit.FAST.removeprefix('--')}", f"suites={len(suites)}")),
+        suites)
 
 
-def boot_programs(args, result, initrd, words, arguments=""):
-    """Boots what is built, runs the programs and judges them."""
+def boot_programs(args, result, initrd, words, arguments="", suites=()):
+    """Boots what is built, runs the programs and judges them.
+
+    suites: those of KUnit that have to run meanwhile.
+    """
     ui.step("boot and programs")
     start = time.monotonic()
     watch = judge.SelftestLog(words)
@@ -352,12 +363,23 @@ def boot_programs(args, result, initrd, words, arguments=""):
     lines, hung = boot(command(result, initrd, words, arguments), result.log, args.timeout, seen)
     result.times["boot"] = time.monotonic() - start
     result.verdict = verdict(result, lines, words, hung, args.timeout)
+    if suites:
+        judge_suites(result, lines, suites)
     if watch.exit is None:
         _last_lines(lines)
     if getattr(args, "json", None):
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump(as_json(result), f, indent=4)
             f.write("\n")
+
+
+def judge_suites(result, lines, suites):
+    """Adds what the kernel has to say of KUnit's suites."""
+    v, said = result.verdict, [l for l in lines if judge.is_kernel(l)]
+    kernel = judge.judge(said, _read(os.path.join(result.dir, ".config")), suites, ())
+    v.suites += kernel.suites
+    # What else is in the log is in the verdict already.
+    v.problems += [p for p in kernel.problems if p not in v.problems and " of the log" not in p]
 
 
 def _last_lines(lines):

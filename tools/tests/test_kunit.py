@@ -93,6 +93,7 @@ class Arguments(unittest.TestCase):
                              [os.path.join(tree.REPO, c) for c in machine.config])
             self.assertIn("--build_dir=/elsewhere",
                           kunit.command(prepared, machine, "/elsewhere")[1])
+        self.assertEqual(len(kunit.SUITES.but("16k", "kvm").options), 3)
         self.assertEqual(kunit.SUITES.but("nomops", "cpus2").arguments, "arm64.nomops maxcpus=2")
         self.assertEqual(kunit.SUITES.but(), kunit.SUITES)
 

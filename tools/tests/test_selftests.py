@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """User space's tests: what goes into the initramfs, what is booted, what init is told."""
 
+import argparse
+import dataclasses
 import hashlib
 import os
 import struct
@@ -12,7 +14,7 @@ import unittest.mock
 
 from lib import compare, judge, kunit, selftests, tree
 from tests.fake import Case, read, tool, write
-from tests.test_judge import SELFTEST
+from tests.test_judge import GOOD, SELFTEST
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -39,6 +41,18 @@ TEST_SIGNAL(killed, SIGBUS) { }
 TEST_F(other, read) { }
 	TEST_F(poison, inside_something) { }
 /* TEST(no) */
+"""
+
+
+SUITE = """\
+static struct kunit_case x_cases[] = {
+	KUNIT_CASE(reads),
+};
+
+static struct kunit_suite x_suite = {
+	.name = "x",
+	.test_cases = x_cases,
+};
 """
 
 
@@ -75,6 +89,7 @@ class Known(Selftests):
             self.assertEqual(known.words(words), words)
         for words, text in ((["three"], "^three: no such program; there are: one, two, endurance$"),
                             (["one", "x:read"], "^x:read: no such program"),
+                            (["modules"], "^modules: takes a kernel of its own; give --modules"),
                             (["one:write"], "^one:write: no such test; one has: read, slow, "),
                             (["one:"], "^one:: no such test"),
                             (["two:x"], "two has: none"),
@@ -94,6 +109,62 @@ class Known(Selftests):
         tree.REPO = os.path.dirname(TOOLS)
         known = selftests.Known()
         self.assertTrue(selftests.ENDURANCE in known and all(known.values()), known)
+
+
+class Modules(Selftests):
+    """The suites as a module."""
+
+    KTAP = [f"[    1.{n:06}] {line}" for n, line in enumerate(GOOD)]
+    BOOT = ["[    0.000000] ACPI: RSDP 0x1", *KTAP, *SELFTEST]
+
+    def run_of(self, *variants, **more):
+        run = super().run_of(*variants, **more)
+        machine = selftests.with_modules(run.machine)
+        return dataclasses.replace(run, machine=machine, dir=machine.dir(self.build))
+
+    def verdict(self, lines):
+        run = self.run_of()
+        run.verdict = selftests.verdict(run, lines, ["one"], False, 9)
+        selftests.judge_suites(run, lines, ["copy_mc", "sea_decision"])
+        return run.verdict
+
+    def test_where_the_module_comes_from(self):
+        run = kunit.beside(self.run_of(), selftests.MODULES)
+        told = []
+        with unittest.mock.patch.multiple(
+                selftests, boot_programs=lambda *args: told.extend(args),
+                Programs=lambda *_: types.SimpleNamespace(files=lambda: {"/init": "i"}),
+                initramfs=lambda *args: told.extend(args)):
+            write(self.repo, "kunit/x_kunit.c", SUITE)
+            selftests.boot_modules(argparse.Namespace(jobs=1), run)
+        build = f"{self.build}/user-modules"
+        self.assertEqual(told[:3], [f"{build}/initramfs.cpio", {
+            "/init": "i", "/copy_mc_test.ko": f"{build}/kunit/copy_mc_test.ko"}, build])
+        self.assertEqual(told[6:], [["modules"], "kunit.enable=1 kunit.filter=speed>slow suites=1",
+                                    ["x"]])
+
+    def test_built_from_what_there_is(self):
+        run, machine, told = self.run_of(), super().run_of().machine, []
+        with unittest.mock.patch.object(kunit, "build", lambda *args: told.append(args)):
+            write(self.build, "user/a.o", "object")
+            selftests.build_modules(None, run, machine)
+            self.assertFalse(os.path.exists(run.dir))       # it may be half built
+            write(self.build, "user.stamp", "")
+            write(self.build, "user-modules.new/b.o", "an earlier try")
+            selftests.build_modules(None, run, machine)
+        self.assertEqual(os.listdir(run.dir), ["a.o"])
+        self.assertEqual(told, [(None, run)] * 2)
+
+    def test_suites_are_judged(self):
+        v = self.verdict(self.BOOT)
+        self.assertLess({"copy_mc", "sea_decision"}, {s.name for s in v.suites})
+        problems = " ".join(v.problems)
+        for old, new, text in (("ok 1 lengths", "not ok 1 lengths", "copy_mc.lengths failed"),
+                               ("needs MOPS", "tired", "copy_mc.tags was skipped for no known"),
+                               ("sea_decision", "other", "missing: suite sea_decision")):
+            self.assertNotIn(text, problems)
+            lines = [line.replace(old, new) for line in self.BOOT]
+            self.assertIn(text, " ".join(self.verdict(lines).problems))
 
 
 class Programs(Selftests):
@@ -376,6 +447,7 @@ class Options(Case):
                  "^--variant dt and plain: each is another machine; give one"),
                 (["--variant", "64k", "--variant", "16k"],
                  "^--variant 16k and 64k: each is another size of pages; give one"),
+                (["--modules", "--suites-only", "ours"], "^--modules: .* not with --suites-only"),
                 (["--modules", "--variant", "64k"], "^--variant 64k: --modules has programs that"),
                 (["--deaths", "sea_rig"], "^sea_rig: --deaths is for the cases of sea_death"),
                 (["--deaths", "sea_death.none"], "^sea_death.none: --deaths is for the cases"),

@@ -435,6 +435,7 @@ struct state {
 	char first[128];	/* the first of it: at the end everybody reads it */
 	unsigned int done[ARRAY_SIZE(kinds)];
 	unsigned int chores;	/* done beside it */
+	unsigned int whole;	/* huge pages that could not be split */
 };
 
 __printf(2, 3)
@@ -526,6 +527,8 @@ static void consume(struct worker *w, const struct kind *k)
 	/* Nobody is to get what is poisoned and not isolated. */
 	if (isolated && is_split(&t))
 		unmap(&t);
+	else if (isolated)
+		__atomic_add_fetch(&s->whole, 1, __ATOMIC_RELAXED);
 }
 
 /* What processes do; each returns whether all is as it should be. */
@@ -872,8 +875,8 @@ TEST_F_TIMEOUT(poison, endurance, 7200)
 		printf("# %6u by %s\n", s->done[i], kinds[i].name);
 		done += s->done[i];
 	}
-	printf("# %6ld aborts in all, %ld accesses made again, beside %u chores%s\n",
-	       rig_stat("aborts") - before, rig_stat("again") - again, s->chores,
+	printf("# %6ld aborts in all, %ld accesses made again, %u still huge, beside %u chores%s\n",
+	       rig_stat("aborts") - before, rig_stat("again") - again, s->whole, s->chores,
 	       swapping ? "" : ", without swap");
 	EXPECT_EQ(0U, s->wrong)
 		TH_LOG("first: %s", s->first);

@@ -38,7 +38,7 @@ static int unload(void)
 	return syscall(SYS_delete_module, NAME, O_NONBLOCK) ? -errno : 0;
 }
 
-/* Has the suite come to its end, and no case of it failed? Say what has not. */
+/* Has no case of the suite failed? Say which one has. */
 static bool passed(const char *suite)
 {
 	char path[256], line[512];
@@ -94,7 +94,6 @@ TEST_F_TIMEOUT(modules, load_and_unload, 900)
 		closedir(dir);
 		EXPECT_EQ(0, bad);
 		EXPECT_EQ(wanted ? atoi(wanted) : 0, suites);
-		/* Also whoever has been armed, or waits for a record, is done. */
 		ASSERT_EQ(0, unload());
 	}
 }
