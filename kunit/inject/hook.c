@@ -148,28 +148,17 @@ void __noreturn sea_hook_exit(void)
 EXPORT_SYMBOL_IF_KUNIT(sea_hook_exit);
 
 /**
- * sea_next_extable() - walk the exception table entries of a range
- * @start: address of the first instruction, in the kernel and in no module
- * @end: address behind the last one
- * @prev: the entry to start behind, or NULL for the first
+ * sea_hook_extable() - find the kernel's exception table, which no module can see
+ * @end: where to put the address behind its last entry
  *
- * Does not sleep.
+ * Context: any.
  *
- * Return: the next entry, NULL if there is none.
+ * Return: the first entry.
  */
 const struct exception_table_entry *
-sea_next_extable(unsigned long start, unsigned long end,
-		 const struct exception_table_entry *prev)
+sea_hook_extable(const struct exception_table_entry **end)
 {
-	const struct exception_table_entry *ex;
-
-	for (ex = prev ? prev + 1 : __start___ex_table; ex < __stop___ex_table; ex++) {
-		unsigned long insn = (unsigned long)&ex->insn + ex->insn;
-
-		if (insn >= start && insn < end)
-			return ex;
-	}
-
-	return NULL;
+	*end = __stop___ex_table;
+	return __start___ex_table;
 }
-EXPORT_SYMBOL_IF_KUNIT(sea_next_extable);
+EXPORT_SYMBOL_IF_KUNIT(sea_hook_extable);

@@ -33,12 +33,11 @@ void sea_hook_arm(struct sea_hook *hook);
 void sea_hook_disarm(struct sea_hook *hook);
 void __noreturn sea_hook_exit(void);
 
-/* The kernel's table, which it declares where it is used only; out of reach of modules */
+/* The kernel's table, which it declares where it is used only */
 extern const struct exception_table_entry __start___ex_table[];
 extern const struct exception_table_entry __stop___ex_table[];
 
 const struct exception_table_entry *
-sea_next_extable(unsigned long start, unsigned long end,
-		 const struct exception_table_entry *prev);
+sea_hook_extable(const struct exception_table_entry **end);
 
 #endif /* KUNIT_HOOK_H */

@@ -11,6 +11,7 @@
 #include <linux/extable.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/set_memory.h>
 #include <linux/uaccess.h>
@@ -762,4 +763,33 @@ int sea_inject_page(struct kunit *test, struct sea_inject *si,
 	set_direct_map_invalid_noflush(page);
 	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 	return 0;
+}
+
+/**
+ * sea_next_extable() - walk the exception table entries of a range
+ * @start: address of the first instruction, in the kernel or in the suites
+ * @end: address behind the last one
+ * @prev: the entry to start behind, or NULL for the first
+ *
+ * Does not sleep.
+ *
+ * Return: the next entry, NULL if there is none.
+ */
+const struct exception_table_entry *
+sea_next_extable(unsigned long start, unsigned long end,
+		 const struct exception_table_entry *prev)
+{
+	const struct exception_table_entry *last, *ex = sea_hook_extable(&last);
+
+#ifdef MODULE
+	if (within_module(start, THIS_MODULE)) {
+		ex = THIS_MODULE->extable;
+		last = ex + THIS_MODULE->num_exentries;
+	}
+#endif
+	for (ex = prev ? prev + 1 : ex; ex < last; ex++)
+		if (sea_extable_insn(ex) >= start && sea_extable_insn(ex) < end)
+			return ex;
+
+	return NULL;
 }

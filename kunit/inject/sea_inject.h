@@ -208,4 +208,8 @@ sea_extable_fixup(const struct exception_table_entry *ex)
 	return (unsigned long)&ex->fixup + ex->fixup;
 }
 
+const struct exception_table_entry *
+sea_next_extable(unsigned long start, unsigned long end,
+		 const struct exception_table_entry *prev);
+
 #endif /* KUNIT_SEA_INJECT_H */
