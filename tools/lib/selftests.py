@@ -341,9 +341,10 @@ def boot_modules(args, result):
                        {**Programs(result.tree, args.jobs).files(),
                         f"/{MODULE}": os.path.join(build, "kunit", MODULE)}, build)
     suites = list(judge.suites(tree.REPO))
+    quick = judge.matching(suites, "[!c]*")     # what it runs the second time
     boot_programs(args, result, initrd, [MODULES], " ".join((
-        "kunit.enable=1", f"kunit.{kunit.FAST.removeprefix('--')}", f"suites={len(suites)}")),
-        suites)
+        "kunit.enable=1", f"kunit.{kunit.FAST.removeprefix('--')}",
+        f"suites={len(suites)},{len(quick)}")), suites)
 
 
 def boot_programs(args, result, initrd, words, arguments="", suites=()):

@@ -140,7 +140,7 @@ class Modules(Selftests):
         build = f"{self.build}/user-modules"
         self.assertEqual(told[:3], [f"{build}/initramfs.cpio", {
             "/init": "i", "/copy_mc_test.ko": f"{build}/kunit/copy_mc_test.ko"}, build])
-        self.assertEqual(told[6:], [["modules"], "kunit.enable=1 kunit.filter=speed>slow suites=1",
+        self.assertEqual(told[6:], [["modules"], "kunit.enable=1 kunit.filter=speed>slow suites=1,1",
                                     ["x"]])
 
     def test_built_from_what_there_is(self):
