@@ -5,6 +5,7 @@
  */
 
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/cpufeature.h>
 #include <linux/kthread.h>
 #include <linux/sched/task.h>
@@ -165,9 +166,17 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, r.two, 5);
 }
 
-static int arm_and_die(void *si)
+struct dying {
+	struct sea_inject *si;
+	struct completion armed;
+};
+
+static int arm_and_die(void *data)
 {
-	sea_inject_arm(si);
+	struct dying *d = data;
+
+	sea_inject_arm(d->si);
+	complete(&d->armed);
 	return 0;
 }
 
@@ -175,17 +184,21 @@ static int arm_and_die(void *si)
 static void left_armed(struct kunit *test)
 {
 	struct sea_inject *si = kunit_kzalloc(test, sizeof(*si), GFP_KERNEL);
+	struct dying d = { .si = si };
 	struct registers r = {};
 	int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, si);
 	KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, si, SIZE), 0);
 	for (i = 0; i < 20; i++) {
-		struct task_struct *task = kthread_create(arm_and_die, si, "arm_and_die");
+		struct task_struct *task = kthread_create(arm_and_die, &d, "arm_and_die");
 
 		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 		get_task_struct(task);
+		init_completion(&d.armed);
 		wake_up_process(task);
+		/* Who is stopped before it runs does not run at all. */
+		wait_for_completion(&d.armed);
 		kthread_stop_put(task);
 	}
 
