@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../../kselftest_harness.h"
+#include "poison.h"
 
 #define NAME	"copy_mc_test"
 #define FILE_OF	"/" NAME ".ko"
@@ -32,17 +33,6 @@ static int load(void)
 	if (fd < 0)
 		return -errno;
 	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return err;
-}
-
-static int run_only(const char *glob)
-{
-	int fd = open(GLOB, O_WRONLY | O_CLOEXEC), err;
-
-	if (fd < 0)
-		return -errno;
-	err = write(fd, glob, strlen(glob)) < 0 ? -errno : 0;
 	close(fd);
 	return err;
 }
@@ -111,7 +101,7 @@ TEST_F_TIMEOUT(modules, load_and_unload, 900)
 		EXPECT_EQ(0, bad);
 		EXPECT_EQ(wanted[round], suites);
 		ASSERT_EQ(0, unload());
-		ASSERT_EQ(0, run_only(QUICK));
+		ASSERT_EQ(0, write_file(GLOB, QUICK));
 	}
 }
 
