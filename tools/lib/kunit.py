@@ -441,6 +441,21 @@ def build(args, result, extra=()):
     result.times["build"] = time.monotonic() - start
 
 
+def seed(home, old, new):
+    """Has the build directory new, if there is none, begin with the objects of old.
+
+    Both are built from the same files, so that what differs is little.
+    """
+    new = os.path.join(home, new)
+    if os.path.exists(new):
+        return
+    tree.check_space(home, 2 << 30)
+    half = new + ".new"
+    shutil.rmtree(half, ignore_errors=True)
+    shutil.copytree(os.path.join(home, old), half, symlinks=True)
+    os.rename(half, new)
+
+
 # -- the boot ----------------------------------------------------------------------------
 
 

@@ -14,7 +14,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -324,13 +323,8 @@ def modules(args, machine):
 
 def build_modules(args, result, machine):
     """Builds them, from the objects of the machine's other kernel if there is one."""
-    home = result.tree.home
-    if not os.path.exists(result.dir) and os.path.exists(machine.file(home, "stamp")):
-        tree.check_space(home, 2 << 30)
-        half = result.dir + ".new"
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(machine.dir(home), half, symlinks=True)
-        os.rename(half, result.dir)
+    if os.path.exists(machine.file(result.tree.home, "stamp")):
+        kunit.seed(result.tree.home, machine.build, result.machine.build)
     kunit.build(args, result)
 
 
