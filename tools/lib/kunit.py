@@ -514,12 +514,13 @@ def boot_suites(args, extra, result):
     problems = result.verdict.problems
     problems[:0] = done.problems
     _parse(kunit, top, args, result)
-    if any("timed out after" in line for line in done.lines):
-        problems.insert(0, f"the kernel hung: not done after {args.timeout} s; see its last "
-                           "lines above, or give it longer with --timeout")
+    if done.late:
+        problems.insert(0, f"not done after {args.timeout} s; see its last lines above, or give it "
+                           "longer with --timeout")
     elif code and not done.problems:
         problems.append(f"kunit.py exec ended with exit code {code}")
-    if not any(s.finished for s in result.verdict.suites) or problems and "hung" in problems[0]:
+    if done.late or not any(s.finished for s in result.verdict.suites) or \
+            problems and "hung" in problems[0]:
         ui.note("the last lines of the console:")
         for line in (lines or done.lines)[-15:]:
             ui.note("  " + line)

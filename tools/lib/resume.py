@@ -20,6 +20,7 @@ class Boots:
     problems: list = dataclasses.field(default_factory=list)
     stopped: set = dataclasses.field(default_factory=set)   # suites with a case that was the end
     number: int = 0
+    late: bool = False      # kunit.py gave one up, as its time was over
 
     def end(self, suite, case, silent):
         how = f"HUNG {suite}.{case} after {silent} s" if silent else f"DIED {suite}.{case}"
@@ -65,6 +66,11 @@ def boots(glob, expected, cases, boot):
         seen |= {s.name for s in log.suites}
         pattern = glob.partition(".")[2] or "*"
         at = running(log, {s: fnmatch.filter(c, pattern) for s, c in cases.items()})
+        if any("timed out after" in line for line in lines):
+            # That is nobody's fault in particular.
+            result.late = True
+            result.stopped |= {at[0]} if at else set()
+            break
         if not at:
             # Nobody knows what to leave out.
             if silent:

@@ -56,6 +56,12 @@ class Resume(unittest.TestCase):
         done = self.boots({"": (log(a="one two three-", b=""), 0), "c": (log(c="five six-"), 0)})
         self.assertEqual(done.problems, ["DIED b.four"])
 
+    def test_late(self):
+        """Who runs when the time is over has not died of it, and there is no more time."""
+        late = [*log(a="one"), "Command '['qemu']' timed out after 600 seconds"]
+        done = self.boots({"": (late, 0)})
+        self.assertEqual((done.late, done.problems, done.stopped), (True, [], {"a"}))
+
     def test_again(self):
         done = self.boots({"": (log(a=""), 60), "a.two": (log(a=""), 0),
                            "a.three": (log(a="three-"), 0), "b": (log(b=""), 60),
