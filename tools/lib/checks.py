@@ -260,6 +260,14 @@ def without_hook(source):
     return _HOOK.subn(lambda m: "\n" * m[0].count("\n"), source)
 
 
+def compiler(build, o):
+    """The command that compiled an object."""
+    with open(os.path.join(build, os.path.dirname(o), f".{os.path.basename(o)}.cmd"),
+              encoding="utf-8") as f:
+        m = re.match(r"(?:saved)?cmd_\S+ := (.+?)(?: ; .*)?$", f.readline().rstrip())
+    return shlex.split(m[1])
+
+
 def hook_off(k):
     """fault.o's code with the hook off is that without it"""
     text = re.sub(r"^CONFIG_(ARM64_SEA_INJECT|COPY_MC_KUNIT_TEST|KUNIT_ALL_TESTS)=y$",
@@ -273,9 +281,7 @@ def hook_off(k):
         source, removed = without_hook(f.read())
     if not removed:
         raise Fail("fault.c has no hook")
-    with open(os.path.join(build, "arch/arm64/mm/.fault.o.cmd"), encoding="utf-8") as f:
-        m = re.match(r"(?:saved)?cmd_\S+ := (.+?)(?: ; .*)?$", f.readline().rstrip())
-    cmd = shlex.split(m[1])
+    cmd = compiler(build, o)
     copy = os.path.join(build, "fault_without_hook.c")
     with open(copy, "w", encoding="utf-8") as f:
         f.write(f'#line 1 "{cmd[-1]}"\n{source}')
@@ -336,23 +342,40 @@ def links(ours, base):
         raise Fail(f"{min(gone)}: defined by the base, and here no more")
 
 
+# Assembly that is exported
+FOR_MODULES = ("memcpy_mc", "mem_has_poison")
+
+
 def modules(k):
     """nd_pmem and libnvdimm build as modules"""
     arch, build = k.configure("ghes")
     require(k, build, "CONFIG_ARCH_HAS_COPY_MC=y", "CONFIG_BLK_DEV_PMEM=m", "CONFIG_LIBNVDIMM=m")
     # Without vmlinux, which takes minutes, modpost knows no symbol: look for ours below.
     k.make(arch, build, "KBUILD_MODPOST_WARN=1", "modules")
-    k.objects("ghes", ["arch/arm64/lib/memcpy_mc.o"])
+    c = "arch/arm64/lib/memcmp_mc.o"
+    k.objects("ghes", [c, *(f"arch/arm64/lib/{name}.o" for name in FOR_MODULES)])
     undefined = set()
     for name in ("libnvdimm", "nd_pmem"):
         path = os.path.join(build, f"drivers/nvdimm/{name}.ko")
         undefined |= set(run(f"{arch[1]}nm", "-u", path)[1].split())
-    exported = run(f"{arch[1]}nm", os.path.join(build, "arch/arm64/lib/memcpy_mc.o"))[1].split()
     if "memcpy_mc" not in undefined:
         raise Fail("neither module calls memcpy_mc")
-    if "__export_symbol_memcpy_mc" not in exported:
-        raise Fail("memcpy_mc is not exported to modules")
-    return "they call memcpy_mc, which is exported"
+    # With CONFIG_MODVERSIONS no module can be loaded that calls what has no prototype there.
+    prototypes = os.path.join(build, "prototypes.c")
+    cmd = compiler(build, c)
+    for name in FOR_MODULES:
+        path = os.path.join(build, f"arch/arm64/lib/{name}.o")
+        if f"__export_symbol_{name}" not in run(f"{arch[1]}nm", path)[1].split():
+            raise Fail(f"{name} is not exported to modules")
+        with open(prototypes, "w", encoding="utf-8") as f:
+            f.write(f"#include <linux/kernel.h>\n#include <asm/asm-prototypes.h>\n"
+                    f"extern typeof({name}) {name};\n")
+        p = subprocess.run([*cmd[:-1], "-fsyntax-only", prototypes], cwd=build, check=False,
+                           capture_output=True, text=True)
+        if p.returncode:
+            raise Fail(f"{name} has no prototype in asm/asm-prototypes.h: "
+                       f"{next((l for l in p.stderr.splitlines() if 'error:' in l), '?')}")
+    return f"they call memcpy_mc; {', '.join(FOR_MODULES)} are exported, with prototypes"
 
 
 def warnings(text, k):
