@@ -75,13 +75,15 @@ memcpy_flushcache_unless_poison(void *to, const void *from, size_t n)
 /**
  * page_has_poison() - load each line of a page, to see if it holds poison
  * @page: the page
+ * @offset: where in it to begin, in bytes
+ * @n: how many bytes
  *
  * mem_has_poison() of a page that need not be mapped. The record of the abort, not
  * the caller, is what has it isolated. Never sleeps.
  *
  * Return: true if the page must not be read.
  */
-static inline bool page_has_poison(struct page *page)
+static inline bool page_has_poison(struct page *page, size_t offset, size_t n)
 {
 	bool ret;
 	void *addr;
@@ -90,7 +92,7 @@ static inline bool page_has_poison(struct page *page)
 		return false;
 
 	addr = kmap_local_page(page);
-	ret = mem_has_poison(addr, PAGE_SIZE);
+	ret = mem_has_poison(addr + offset, n);
 	kunmap_local(addr);
 	return ret;
 }
