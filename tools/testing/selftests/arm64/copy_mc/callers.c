@@ -2123,11 +2123,20 @@ static long pmem_read_buffered(struct child *c)
 	return pmem_read(c, 0);
 }
 
+static char *map_dax(int fd, int flags)
+{
+	int prot = flags == MAP_PRIVATE ? PROT_READ | PROT_WRITE : PROT_READ;
+	char *p = mmap(NULL, 4 * page_size, prot, flags, fd, 0);
+
+	need(p != MAP_FAILED, "/mnt/file");
+	return p;
+}
+
 /*
  * A file system on it, without page cache: block 3 of the file is poisoned. Of
  * those that take the image, 7.3 has DAX in ext4 only.
  */
-static void dax_poison(struct child *c, int *fd)
+static void dax_poison(struct child *c, int *fd, int flags)
 {
 	char *p;
 
@@ -2136,8 +2145,7 @@ static void dax_poison(struct child *c, int *fd)
 	need(!mount(PMEM, "/mnt", "ext4", 0, "dax") ||
 	     !mount(PMEM, "/mnt", "ext2", 0, "dax"), "mount -o dax");
 	*fd = open("/mnt/file", O_RDONLY);
-	p = mmap(NULL, 4 * page_size, PROT_READ, MAP_SHARED, *fd, 0);
-	need(p != MAP_FAILED, "/mnt/file");
+	p = map_dax(*fd, flags);
 	c->va = p + 3 * page_size;
 	child_load(c->va);
 	if (phys_addr(c->va) - pmem_start >= pmem_size) {
@@ -2152,7 +2160,7 @@ static long dax_read(struct child *c)
 	char buf[4096];
 	int fd;
 
-	dax_poison(c, &fd);
+	dax_poison(c, &fd, MAP_SHARED);
 	return pread(fd, buf, sizeof(buf), 3 * page_size);
 }
 
@@ -2162,7 +2170,7 @@ static long dax_splice(struct child *c)
 	off_t off = 3 * page_size;
 	int fd, pipes[2];
 
-	dax_poison(c, &fd);
+	dax_poison(c, &fd, MAP_SHARED);
 	need(!pipe(pipes), "pipe");
 	return splice(fd, &off, pipes[1], NULL, page_size, 0);
 }
@@ -2171,8 +2179,26 @@ static long dax_load(struct child *c)
 {
 	int fd;
 
-	dax_poison(c, &fd);
+	dax_poison(c, &fd, MAP_SHARED);
 	return child_load(c->va) < 0 ? 0 : -1;
+}
+
+/* A copy of its own, of a page that is mapped, and of one that is not: dax_iomap_fault() */
+static long dax_cow(struct child *c)
+{
+	int fd;
+
+	dax_poison(c, &fd, MAP_PRIVATE);
+	return child_store(c->va, 1) < 0 ? 0 : -1;
+}
+
+static long dax_cow_new(struct child *c)
+{
+	int fd;
+
+	dax_poison(c, &fd, MAP_SHARED);
+	c->va = map_dax(fd, MAP_PRIVATE) + 3 * page_size;
+	return child_store(c->va, 1) < 0 ? 0 : -1;
 }
 
 /* A disk of the device mapper, whose writes are kept on the persistent memory */
@@ -2346,6 +2372,16 @@ TEST_F(poison, dax_splice)
 TEST_F(poison, dax_load)
 {
 	READ(.read = dax_load, .ret = 0, .dax = true, .file = true, .late = ABORTS_BEFORE_WORKER);
+}
+
+TEST_F(poison, dax_cow)
+{
+	READ(.read = dax_cow, .ret = 0, .dax = true, .file = true);
+}
+
+TEST_F(poison, dax_cow_new)
+{
+	READ(.read = dax_cow_new, .ret = 0, .dax = true, .file = true);
 }
 
 TEST_F(poison, dm_writecache)
