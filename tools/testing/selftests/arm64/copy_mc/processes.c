@@ -1057,7 +1057,8 @@ TEST_F(poison, ptrace_peek)
 	do_remote(_metadata, self, peek, -1, EIO);
 }
 
-static long read_proc_mem(struct child *c)
+/* The two pages, but for the first @skip bytes */
+static long proc_mem_from(struct child *c, size_t skip)
 {
 	struct child *other = c->arg;
 	char path[64], *buf = malloc(2 * page_size);
@@ -1066,13 +1067,31 @@ static long read_proc_mem(struct child *c)
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", other->pid);
 	fd = open(path, O_RDONLY);
-	ret = pread(fd, buf, 2 * page_size, (off_t)other->va - page_size);
-	return ret > 0 && !same_pages(buf, ret) ? -2 : ret;
+	fill_pages(buf, page_size);
+	ret = pread(fd, buf + skip, 2 * page_size - skip,
+		    (off_t)other->va - page_size + skip);
+	return ret > 0 && !same_pages(buf, skip + ret) ? -2 : ret;
+}
+
+static long read_proc_mem(struct child *c)
+{
+	return proc_mem_from(c, 0);
 }
 
 TEST_F(poison, proc_mem)
 {
 	do_remote(_metadata, self, read_proc_mem, page_size, 0);
+}
+
+/* It goes by page_size bytes: the first come from both pages. */
+static long read_proc_mem_unaligned(struct child *c)
+{
+	return proc_mem_from(c, 100);
+}
+
+TEST_F(poison, proc_mem_unaligned)
+{
+	do_remote(_metadata, self, read_proc_mem_unaligned, page_size - 100, 0);
 }
 
 /* A mapping that is shared, and a bystander that has the page in its tables */
