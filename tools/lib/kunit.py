@@ -78,6 +78,8 @@ VARIANTS = {
     "cpus2": {"words": "with two CPUs", "arguments": "maxcpus=2"},
     "dt": {"words": "without ACPI", "qemu": "tools/qemu/arm64_dt.py", "lacks": ("ACPI",)},
     "plain": {"words": "on kunit.py's own machine", "qemu": "", "lacks": ("RIG", "ACPI", "MTE")},
+    "vhe": {"words": "with the kernel at EL2", "qemu": "tools/qemu/arm64_vhe.py",
+            "lacks": ("RIG", "ACPI")},
     "lockdep": {"words": "with lockdep", "suffix": "-lockdep",
                 "options": ("--kconfig_add=CONFIG_PROVE_LOCKING=y",)},
     "16k": {"words": "with pages of 16K", "suffix": "-16k",

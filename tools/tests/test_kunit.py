@@ -53,6 +53,7 @@ class Arguments(unittest.TestCase):
                 (old, suites, [], ["MTE"]),
                 (new, suites.but("dt"), [], ["ACPI"]),
                 (new, suites.but("plain"), [], ["ACPI", "MTE", "RIG"]),
+                (new, suites.but("vhe"), [], ["ACPI", "RIG"]),
                 (old, suites.but("plain"), ["--qemu_config=x"], []),
                 (new, suites.but("nomops"), ["--kernel_args=kasan.mode=async"], ["MOPS"]),
                 (new, suites, ["--kernel_args=kasan=off arm64.nomte"], ["KASAN_TAGS", "MTE"])):

@@ -442,6 +442,7 @@ class Options(Case):
         tree.REPO = os.path.dirname(TOOLS)
         for words, text in (
                 (["--selftests", "--variant", "dt"], "^--variant dt has no EINJ.*; --selftests"),
+                (["--selftests", "--variant", "vhe"], "^--variant vhe has no genuine errors; --selftests"),
                 (["--endurance", "--variant", "dt"], "^--variant dt has no EINJ.*; --endurance"),
                 (["--variant", "plain", "--variant", "dt", "--variant", "lockdep"],
                  "^--variant dt and plain: each is another machine; give one"),
