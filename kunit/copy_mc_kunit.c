@@ -411,6 +411,12 @@ static void poisoned_copies(struct kunit *test, struct copy *c)
 	} while (p < c->len);
 }
 
+/* Where not each alignment of the destination is tried at each of the source */
+static bool takes_turn(const struct copy *c)
+{
+	return min(c->to_align, 2) == c->offset % 3;
+}
+
 /* One poisoned byte, wherever it may be */
 static void copy_poisoned(struct kunit *test)
 {
@@ -434,7 +440,8 @@ static void copy_poisoned_option_b(struct kunit *test)
 	copy_init_trap(test, c);
 	c->si.cpy_option_b = true;
 	while (next_copy(c))
-		poisoned_copies(test, c);
+		if (takes_turn(c))
+			poisoned_copies(test, c);
 }
 
 /* The same with interrupts disabled, where the work of APEI has to wait */
@@ -1187,7 +1194,9 @@ static void look_each_line(struct kunit *test)
 	while (next_copy(c)) {
 		size_t first, last, line;
 
-		c->offset = POISON_LINE + 4 * c->offset + 3 * (c->to_align != 0);
+		if (c->to_align > 1)
+			continue;
+		c->offset = POISON_LINE + 4 * c->offset + 3 * c->to_align;
 		first = c->offset / POISON_LINE;
 		last = (c->offset + c->len - 1) / POISON_LINE;
 		for (line = first - 1; line <= last + 1; line++) {
@@ -1270,7 +1279,8 @@ struct both {
 	unsigned long left;
 	u8 *bytes;			/* where that went to, and what else there was */
 	const char *(*wrong)(struct copy *c, unsigned long left, size_t p);
-	bool few;			/* alignments and loads */
+	bool few;			/* alignments and loads, */
+	bool one;			/* or one of them, as somebody dies of each */
 	u8 tag;				/* of the address of the source, 0 for none */
 };
 
@@ -1337,9 +1347,20 @@ static size_t both_step(const struct both *b, size_t p)
 
 	if (c->r->pages)
 		return c->len;
-	if (b->few)
+	if (b->few || b->one)
 		return 208;
 	return c->r->len || p < 80 || c->len - p < 300 ? 16 : 208;
+}
+
+static bool both_take(const struct both *b)
+{
+	const struct copy *c = b->c;
+
+	if (b->one)
+		return !c->to_align && -c->offset % 16 == c->len / 2 % 16;
+	if (b->few)
+		return !c->to_align && !(c->offset % 5);
+	return takes_turn(c);
 }
 
 /*
@@ -1353,7 +1374,7 @@ static void both_copies(struct kunit *test, struct both *b)
 	size_t p;
 
 	while (next_copy(c)) {
-		if (b->few && (c->to_align || c->offset % 5))
+		if (!both_take(b))
 			continue;
 		for (p = -c->offset % 16; p < c->len; p += both_step(b, p)) {
 			/* The page ends as well. */
@@ -1403,7 +1424,7 @@ static void both_unclaimed(struct kunit *test)
 	struct both *b = both_init(test, false);
 
 	b->wrong = death_wrong;
-	b->few = true;
+	b->one = true;
 	b->c->si.claim = -ENOENT;
 	both_copies(test, b);
 }
