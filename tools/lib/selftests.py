@@ -10,12 +10,10 @@ import contextlib
 import dataclasses
 import fnmatch
 import functools
-import importlib.util
 import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 import types
@@ -217,18 +215,9 @@ def _directories(path):
 def qemu_arch(path):
     """QEMU_ARCH of a file for kunit.py's --qemu_config."""
     # It imports from the package that kunit.py is; this stands in for it.
-    names = {"rig_kunit": {"__path__": []}, "rig_kunit.qemu_configs": {"__path__": []},
-             "rig_kunit.qemu_config": {"QemuArchParams": types.SimpleNamespace}}
-    for name, content in names.items():
-        sys.modules[name] = types.ModuleType(name)
-        vars(sys.modules[name]).update(content)
-    try:
-        spec = importlib.util.spec_from_file_location("rig_kunit.qemu_configs.machine", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        for name in names:
-            del sys.modules[name]
+    package = types.SimpleNamespace(__path__=[], QemuArchParams=types.SimpleNamespace)
+    module = tree.module("rig_kunit.qemu_configs.machine", path, **{
+        n: package for n in ("rig_kunit", "rig_kunit.qemu_configs", "rig_kunit.qemu_config")})
     return module.QEMU_ARCH
 
 

@@ -10,6 +10,7 @@
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import os
 import re
 import shlex
@@ -45,6 +46,19 @@ def add_suites_only(parser):
                         help="for a tree of yours that has a copy_mc of its own: the suites and "
                              "their hook, nothing of our implementation, and this contract of "
                              f"{foreign.CONTRACTS}: {', '.join(foreign.contracts(REPO))}")
+
+
+def module(name, path, **imports):
+    """A Python file of a tree as a module, and what it has for those that it imports."""
+    made = importlib.util.module_from_spec(importlib.util.spec_from_file_location(name, path))
+    imports = {**imports, name: made}
+    sys.modules.update(imports)
+    try:
+        made.__spec__.loader.exec_module(made)
+    finally:
+        for n in imports:
+            del sys.modules[n]
+    return made
 
 
 def makefile_version(text):
