@@ -12,7 +12,7 @@ import itertools
 import os
 import re
 
-from lib import ui
+from lib import ktap, ui
 
 # Never in a good run's log.
 BAD_TEXT = re.compile(
@@ -65,154 +65,65 @@ DEATH_TEXTS = (["Internal error", "Call trace:"],
 CALLERS = 8             # that are shown of a call trace
 
 _CALLER = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
-_TIME = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
 _ESCAPE = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")    # of the firmware's, no line of its own
 _STAMP = re.compile(r"\[ *\d+\.\d{6}\]")
-_RESULT = re.compile(r"^( *)(not ok|ok) \d+ (?:- )?(.*?)(?:\s+# SKIP ?(.*))?$")
-_PLAN = re.compile(r"^( *)1\.\.(\d+)$")
 _ENTRY = re.compile(r"# copy_each_entry: (\S+) [0-9a-f]{8} .*: (?:(\d+) aborts, all|not used on)")
 _SWEEP = re.compile(r"# copy_sweep: .*: (\d+) aborts in")
-_SUBTEST = re.compile(r"^( *)# Subtest: (.*)$")
-
-SUITE, CASE, PARAM = 0, 4, 8    # how far each kind of result is indented
 
 
-@dataclasses.dataclass
-class Result:
-    name: str
-    status: str             # passed, failed, skipped
-    reason: str = ""        # why skipped
-    said: tuple = ()        # what the log has on a failed one
-
-
-@dataclasses.dataclass
-class Suite:
-    name: str
-    planned: int = 0
-    cases: int = 0          # a case with parameters is one
-    finished: bool = False
-    results: list = dataclasses.field(default_factory=list)
-
-    def count(self, status):
-        return sum(r.status == status for r in self.results)
-
-
-class Log:
-    """Reads a kernel's log, line by line: the suites and what they had to say."""
-
-    def __init__(self):
-        self.suites, self.started, self.problems = [], False, []
-        self.done = []          # the cases of the last suite that have ended
-        self.case = ""          # the one with parameters that runs
-        self._params, self._said = [], []
-
-    def feed(self, line):
-        """Returns the suite that this line ends, if it does."""
-        line = _TIME.sub("", line.rstrip())
-        if line == "KTAP version 1":
-            self.started = True
-        elif m := _SUBTEST.match(line):
-            if len(m[1]) == CASE:
-                self.suites.append(Suite(m[2]))
-                self.done, self.case, self._params, self._said = [], "", [], []
-            elif len(m[1]) == PARAM:
-                self.case = m[2].strip()
-        elif m := _PLAN.match(line):
-            if len(m[1]) == CASE and self.suites:
-                self.suites[-1].planned = int(m[2])
-        elif (m := _RESULT.match(line)) and self.started:
-            return self._result(len(m[1]), *m.groups()[1:])
-        elif line:
-            self._said.append(line.strip())
-        return None
-
-    def _result(self, depth, ok, name, reason):
-        status = "failed" if ok == "not ok" else "passed" if reason is None else "skipped"
-        result = Result(name, status, reason or "",
-                        tuple(self._said[-12:]) if status == "failed" else ())
-        if depth == SUITE:
-            if not self.suites or self.suites[-1].finished or self.suites[-1].name != name:
-                self.suites.append(Suite(name))     # it never came to its first case
-            suite = self.suites[-1]
-            suite.finished = True
-            if not suite.results or status == "failed" and not suite.count("failed"):
-                suite.results.append(result)
-            return suite
-        if depth == PARAM:
-            self._params.append(result)
-        elif depth == CASE and self.suites:
-            suite = self.suites[-1]
-            suite.cases += 1
-            leaves = [dataclasses.replace(p, name=f"{name}[{p.name}]") for p in self._params]
-            if not leaves or status == "failed" and all(p.status != "failed" for p in leaves):
-                leaves.append(result)
-            suite.results += leaves
-            self.done.append(name)
-            self.case, self._params = "", []
-        self._said = []
-        return None
-
-
-class SelftestLog:
-    """The same for user space's tests: each program of kselftest's is a suite.
+class SelftestLog(ktap.Log):
+    """Reads a console: each program of kselftest's is a suite, whose TAP is not nested.
 
     words: the programs that init runs, in this order.
     """
 
-    def __init__(self, words):
-        self.suites, self.started, self.problems = [], False, []
+    def __init__(self, top, words):
+        super().__init__(top)
         self.exit = None        # how many failed, when all came to their end
         self._pending = list(words)
-        self._said = []
+        self._name = ""         # of the one that runs
 
     def feed(self, line):
         """Returns the suite that this line ends, if it does."""
-        if is_kernel(line):
+        stamped, line = is_kernel(line), self._line(_ESCAPE.sub("", line).rstrip())
+        if stamped:
             return None
-        line = _ESCAPE.sub("", line).rstrip()
         if line == "TAP version 13":
             self.started = True
             self._next()
         elif m := re.match(r"copy_mc: exit (\d+)$", line):
             self.exit = int(m[1])
         elif m := re.match(r"copy_mc: (\S+): (.+)$", line):
-            self._ended(m[1], m[2])
-        elif self.suites and (m := _PLAN.match(line)):
-            self.suites[-1].planned = int(m[2])
-        elif self.suites and (m := _RESULT.match(line)):
-            self._result(*m.groups()[1:])
-        elif self.suites and line.startswith("# Totals:"):
-            self.suites[-1].finished = True
-            if not self.suites[-1].results:
-                self.problems.append(f"{self.suites[-1].name}: ran no test")
-            return self.suites[-1]
-        elif line and not re.match(r"#\s+(?:RUN|OK|FAIL|SKIP)\b", line):
-            self._said.append(line.strip())
+            self._failed(m[1], m[2])
+        elif self._name and line.startswith("# Totals:"):
+            return self._end(True)
+        if self._name and not re.match(r"#\s+(?:RUN|OK|FAIL|SKIP)\b", line):
+            self._lines.append(line)
         return None
 
     def _next(self):
-        self.suites.append(Suite(self._pending.pop(0) if self._pending else "?"))
-        self._said = []
+        if self._name:
+            self._end(False)
+        self._name = self._pending.pop(0) if self._pending else "?"
 
-    def _ended(self, name, how):
+    def _end(self, finished):
+        suite, self._name = super()._end(finished), ""
+        return suite
+
+    def _read(self, finished):
+        return self._name and self._parser.suite(self._lines, finished, name=self._name)
+
+    def _failed(self, name, how):
         """Init's words about a program that did not end well."""
         if not self.suites or self.suites[-1].name.partition(":")[0] != name:
             self._next()        # it did not come to its first test
         if not self.suites[-1].count("failed"):
             self.problems.append(f"{self.suites[-1].name}: {how}")
 
-    def _result(self, ok, name, reason):
-        suite = self.suites[-1]
-        suite.cases += 1
-        status = "failed" if ok == "not ok" else "passed" if reason is None else "skipped"
-        suite.results.append(Result(name, status, (reason or "").strip(),
-                                    tuple(self._said[-12:]) if status == "failed" else ()))
-        self._said = []
-
 
 def is_kernel(line):
     """Whether the kernel has said that, with time stamps, and not a program."""
-    return bool(_TIME.match(line))
+    return bool(ktap.TIME.match(line))
 
 
 def unsplit(lines):
@@ -291,7 +202,7 @@ def _with_callers(lines, n):
     """Line n; if it begins a call trace with the callers, which say where it was."""
     callers = lines[n:n + CALLERS] if "Call trace:" in lines[n - 1] else []
     callers = itertools.takewhile(_CALLER.search, callers)
-    return " ".join([lines[n - 1].strip(), *(_TIME.sub("", c.strip()) for c in callers)])
+    return " ".join([lines[n - 1].strip(), *(ktap.TIME.sub("", c.strip()) for c in callers)])
 
 
 def bad_lines(lines, wanted=()):
@@ -302,20 +213,19 @@ def bad_lines(lines, wanted=()):
     return bad[:5] + more
 
 
-def judge(lines, config, expected, must_have, must_lack=(), skips_asked_for=False, log=None,
+def judge(log, lines, config, expected, must_have, must_lack=(), skips_asked_for=False,
           stopped=()):
     """Judges a run by its log.
 
-    config: the text of the kernel's .config; expected: the suites that must have run;
-    must_have, must_lack: the features that this run was started with and without;
-    skips_asked_for: somebody told kunit to skip what a filter leaves out; log: what reads it,
-    if not a Log; stopped: suites with a case that was the end of a boot, which somebody else
-    has to say.
+    log: reads these lines, a new ktap.Log or SelftestLog; config: the text of the kernel's
+    .config; expected: the suites that must have run; must_have, must_lack: the features that
+    this run was started with and without; skips_asked_for: somebody told kunit to skip what a
+    filter leaves out; stopped: suites with a case that was the end of a boot, which somebody
+    else has to say.
     """
-    log = log or Log()
     for line in lines:
         log.feed(line)
-    problems = []
+    found, problems = log.suites, []
     text = "\n".join(lines)
     features = {name: phrase in text for name, phrase in LOG_FEATURES.items()}
     features |= {name: f"\n{symbol}=y\n" in f"\n{config}\n"
@@ -335,45 +245,43 @@ def judge(lines, config, expected, must_have, must_lack=(), skips_asked_for=Fals
         for name in must_lack:
             if features[name]:
                 problems.append(f"{name} is on although this run should be without it")
-    wanted, wrong = _deaths(lines) if features["DEATHS"] else (set(), [])
+    wanted, wrong = _deaths(found) if features["DEATHS"] else (set(), [])
     problems += wrong + log.problems + bad_lines(lines, wanted)
 
-    there = {s.name for s in log.suites}
+    there = {s.name for s in found}
     if missing := [name for name in expected if name not in there]:
         problems.append(f"missing: suite {', '.join(missing)}")
-    if log.started and not log.suites:
+    if log.started and not found:
         problems.append("no suite ran")
-    for suite in log.suites:
-        if suite.name not in stopped and (not suite.finished or suite.cases < suite.planned):
-            problems.append(f"suite {suite.name} ended after {suite.cases} of "
-                            f"{suite.planned} cases")
+    for suite in found:
+        if suite.name not in stopped:
+            problems += _unsound(suite)
         for r in suite.results:
             if r.status == "failed":
                 problems.append(f"{suite.name}.{r.name} failed")
             elif r.status == "skipped" and not skips_asked_for:
                 problems += _skip_problem(f"{suite.name}.{r.name}", r.reason, features)
-    return Verdict(log.suites, features, problems)
+    return Verdict(found, features, problems)
 
 
-def _deaths(lines):
+def _unsound(suite):
+    """What is wrong with a suite, whatever its cases say."""
+    if not suite.finished or len(suite.done) < suite.planned:
+        return [f"suite {suite.name} ended after {len(suite.done)} of {suite.planned} cases"]
+    return [f"suite {suite.name}: kunit_parser says: {error}" for error in suite.errors]
+
+
+def _deaths(found):
     """The numbers of the lines that cases died as they should, and the problems of others."""
-    inside, found, wanted, problems = False, [], set(), []
-    for n, line in enumerate(lines, 1):
-        text = _TIME.sub("", line.rstrip())
-        if (m := _SUBTEST.match(text)) and len(m[1]) == CASE:
-            inside, found = m[2] == DEATHS_SUITE, []
-        elif inside and (m := _RESULT.match(text)):
-            depth, (ok, name, reason) = len(m[1]), m.groups()[1:]
-            inside = depth != SUITE
-            if depth == PARAM and ok == "ok" and reason is None:
-                if [t for _, t in found] in DEATH_TEXTS:
-                    wanted.update(number for number, _ in found)
-                else:
-                    problems.append(f"{DEATHS_SUITE}[{name}] passed without the one oops of a "
-                                    f"death: {', '.join(t for _, t in found) or 'none'}")
-            found = []
-        elif inside and (m := BAD_TEXT.search(text)):
-            found.append((n, m[0]))
+    wanted, problems = set(), []
+    passed = [r for s in found if s.name == DEATHS_SUITE for r in s.results if r.status == "passed"]
+    for r in passed:
+        texts = {line.number: m[0] for line in r.log if (m := BAD_TEXT.search(line))}
+        if [*texts.values()] in DEATH_TEXTS:
+            wanted.update(texts)
+        else:
+            problems.append(f"{DEATHS_SUITE}.{r.name} passed without the one oops of a death: "
+                            f"{', '.join(texts.values()) or 'none'}")
     return wanted, problems
 
 

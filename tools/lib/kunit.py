@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from lib import foreign, judge, packages, resume, tree, ui
+from lib import foreign, judge, ktap, packages, resume, tree, ui
 from lib.overlay import KERNELS, version_key
 from lib.ui import Fail
 
@@ -496,9 +496,9 @@ def boot_suites(args, extra, result):
 
     def boot(glob):
         nonlocal code
-        said, code, silent = _boot([*cmd, *filter(None, [glob])], top, path, raw,
-                                   getattr(args, "silence", args.timeout))
-        return said, silent
+        said, log, code, silent = _boot([*cmd, *filter(None, [glob])], top, path, raw,
+                                        getattr(args, "silence", args.timeout))
+        return said, log, silent
 
     cases = judge.suites(tree.REPO, slow=FAST not in extra)
     done = resume.boots(args.glob, result.expected, cases, boot)
@@ -508,7 +508,7 @@ def boot_suites(args, extra, result):
         with open(result.log, "w", encoding="utf-8") as f:
             f.writelines(line + "\n" for line in lines)
     result.verdict = judge.judge(
-        lines, "\n".join(_read(os.path.join(result.dir, ".config"))),
+        ktap.Log(top), lines, "\n".join(_read(os.path.join(result.dir, ".config"))),
         [] if has_option(extra, "--filter") and FAST not in extra else result.expected,
         must_have(result.version, result.qemu, machine, extra),
         must_lack(result.qemu, machine, extra),
@@ -546,10 +546,10 @@ def path_with(home, binary):
 def _boot(cmd, top, path, echo, silence):
     """Boots the kernel and says how each suite did.
 
-    Gives kunit.py's output, its exit code, and how long the kernel had said nothing when it
-    was killed, 0 if it was not.
+    Gives kunit.py's output, the ktap.Log that has read it, the exit code, and how long the
+    kernel had said nothing when it was killed, 0 if it was not.
     """
-    said, log, last, silent = [], judge.Log(), time.monotonic(), 0
+    said, log, last, silent = [], ktap.Log(top), time.monotonic(), 0
     with process(cmd, cwd=top, env={"PATH": path}, stdout=subprocess.PIPE,
                  stderr=subprocess.STDOUT, text=True, errors="backslashreplace") as p:
         ended = threading.Event()
@@ -574,7 +574,7 @@ def _boot(cmd, top, path, echo, silence):
         p.wait()
         ended.set()
         watcher.join()
-    return said, p.returncode, silent
+    return said, log, p.returncode, silent
 
 
 def say_suite(suite):

@@ -18,7 +18,7 @@ import os
 import re
 import subprocess
 
-from lib import checks, compare, judge, kunit, selftests, tree
+from lib import checks, compare, judge, ktap, kunit, selftests, tree
 from lib.git import GitError
 from lib.overlay import KERNELS, Overlay
 from lib.ui import Fail
@@ -125,26 +125,24 @@ def fit(k):
     return f"{len(ours)} patches"
 
 
-class Watch(judge.Log):
+class Watch:
     """Reads a log up to the first thing that would not be in that of the right kernel."""
 
-    def __init__(self):
-        super().__init__()
-        self.sign = None
+    def __init__(self, top):
+        self.log, self.sign = ktap.Log(top), None
 
     def feed(self, line):
         if not self.sign and judge.BAD_TEXT.search(line) and "[ cut here ]" not in line:
             self.sign = f"the log{self._where()}: {line.strip()}"
-        return super().feed(line)
-
-    def _result(self, depth, ok, name, reason):
-        if ok == "not ok" and not self.sign:
-            where = {judge.CASE: name, judge.PARAM: f"{self.case}[{name}]"}.get(depth, "")
-            self.sign = f"{self.suites[-1].name} {where}" if where and self.suites else name
-        return super()._result(depth, ok, name, reason)
+        self.log.feed(line)
+        # The suite is not over, so it is read as far as it is there.
+        if not self.sign and "not ok" in line:
+            self.sign = next((f"{s.name} {r.name}" if r.name != s.name else s.name
+                              for s in self.log.suites[-1:] for r in s.results
+                              if r.status == "failed"), None)
 
     def _where(self):
-        running = [s.name for s in self.suites[-1:] if not s.finished]
+        running = [s.name for s in self.log.suites[-1:] if not s.finished]
         return f" in {running[0]}" if running else ""
 
     def killed_by(self, said, problems):
@@ -197,7 +195,7 @@ def boot(result, mutation, timeout, suites, only=""):
     cmd, common = kunit.command(prepared, result.machine, result.dir)
     cmd += ["exec", *common, "--raw_output=all", f"--timeout={timeout}", kunit.FAST,
             *kunit.boot_options(result), *([only] if only else [])]
-    said, watch = [], Watch()
+    said, watch = [], Watch(prepared.top)
     with kunit.process(cmd, cwd=prepared.top, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        env={"PATH": kunit.path_with(prepared.home, result.binary)},
                        text=True, errors="backslashreplace") as p:
@@ -212,7 +210,7 @@ def boot(result, mutation, timeout, suites, only=""):
     if not any("Booting Linux" in line for line in said):
         raise Fail(f"QEMU did not boot it; see {log}")
     with open(os.path.join(result.dir, ".config"), encoding="utf-8") as f:
-        verdict = judge.judge(said, f.read(), suites, ())
+        verdict = judge.judge(ktap.Log(prepared.top), said, f.read(), suites, ())
     return watch.killed_by(said, verdict.problems)
 
 

@@ -8,7 +8,7 @@ without it: first what remains of its suite, case by case, then the other suites
 import dataclasses
 import fnmatch
 
-from lib import judge, ui
+from lib import ui
 
 MOST = 5    # such cases; after them the rest is not worth the time
 
@@ -29,14 +29,6 @@ class Boots:
         self.stopped.add(suite)
 
 
-def read(lines):
-    """A judge.Log of these lines."""
-    log = judge.Log()
-    for line in lines:
-        log.feed(line)
-    return log
-
-
 def running(log, cases):
     """(suite, case, the cases behind it) at the end of a log; None if no suite was running.
 
@@ -44,25 +36,25 @@ def running(log, cases):
     """
     if not log.suites or log.suites[-1].finished:
         return None
-    suite = log.suites[-1].name
-    left = [c for c in cases.get(suite, []) if c not in log.done]
-    case = log.case or (left[0] if left else "?")
-    return suite, case, left[left.index(case) + 1:] if case in left else []
+    suite = log.suites[-1]
+    left = [c for c in cases.get(suite.name, []) if c not in suite.done]
+    case = suite.case or (left[0] if left else "?")
+    return suite.name, case, left[left.index(case) + 1:] if case in left else []
 
 
 def boots(glob, expected, cases, boot):
     """Boots, and again behind each case that was the end of a boot.
 
-    glob: what to run; expected: the suites that it selects; boot(glob): gives the lines, and
-    how many seconds the kernel had said nothing when it was given up, 0 if it ended.
+    glob: what to run; expected: the suites that it selects; boot(glob): gives the lines,
+    the ktap.Log that has read them, and how many seconds the kernel had said nothing when it
+    was given up, 0 if it ended.
     """
     result, todo, seen = Boots(), [glob], set()
     while todo:
         glob = todo.pop(0)
-        lines, silent = boot(glob)
+        lines, log, silent = boot(glob)
         result.number += 1
         result.lines += lines
-        log = read(lines)
         seen |= {s.name for s in log.suites}
         pattern = glob.partition(".")[2] or "*"
         at = running(log, {s: fnmatch.filter(c, pattern) for s, c in cases.items()})

@@ -18,7 +18,7 @@ import threading
 import time
 import types
 
-from lib import judge, kunit, packages, program, tree, ui
+from lib import judge, ktap, kunit, packages, program, tree, ui
 from lib.ui import Fail
 
 DIR = kunit.SELFTESTS
@@ -337,7 +337,7 @@ def boot_programs(args, result, initrd, words, arguments="", suites=()):
     """
     ui.step("boot and programs")
     start = time.monotonic()
-    watch = judge.SelftestLog(words)
+    watch = judge.SelftestLog(result.tree.top, words)
 
     def seen(line):
         if suite := watch.feed(line):
@@ -360,7 +360,8 @@ def boot_programs(args, result, initrd, words, arguments="", suites=()):
 def judge_suites(result, lines, suites):
     """Adds what the kernel has to say of KUnit's suites."""
     v, said = result.verdict, [l for l in lines if judge.is_kernel(l)]
-    kernel = judge.judge(said, _read(os.path.join(result.dir, ".config")), suites, ())
+    kernel = judge.judge(ktap.Log(result.tree.top), said,
+                         _read(os.path.join(result.dir, ".config")), suites, ())
     v.suites += kernel.suites
     # What else is in the log is in the verdict already.
     v.problems += [p for p in kernel.problems if p not in v.problems and " of the log" not in p]
@@ -374,12 +375,12 @@ def _last_lines(lines):
 
 def verdict(result, lines, words, hung, timeout, build=None):
     """The judgement on one boot of a Run's kernel, or of that of another build directory."""
-    log, on = judge.SelftestLog(words), result.machine
+    log, on = judge.SelftestLog(result.tree.top, words), result.machine
     have = kunit.must_have(result.version, result.qemu, on)
     if "ACPI" not in on.lacks:
         have.append("NODES")
-    v = judge.judge(lines, _read(os.path.join(build or result.dir, ".config")), words, have,
-                    kunit.must_lack(result.qemu, on), log=log)
+    v = judge.judge(log, lines, _read(os.path.join(build or result.dir, ".config")), words, have,
+                    kunit.must_lack(result.qemu, on))
     v.problems = _ending(log.exit, hung, timeout) + v.problems
     if log.exit and not v.problems:
         v.problems.append(f"init counted {ui.number(log.exit, 'failure')}")

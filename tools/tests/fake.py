@@ -9,12 +9,33 @@ import tempfile
 import types
 import unittest
 
-from lib import tree, ui
+from lib import judge, ktap, tree, ui
+from lib.overlay import KERNELS
 
 MAKEFILE = "VERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 5\nEXTRAVERSION =\n"
 
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# Prepared trees, whose kunit_parser reads KTAP; ./tools/test says where they are.
+TREES = os.environ.get("TREES", ":".join(
+    top for k in KERNELS if os.path.exists(top := os.path.join(tree.REPO, "build", k, "linux"))
+)).split(":")
+if not os.path.exists(os.path.join(TREES[0], ktap.DIR)):
+    raise ui.Fail("these tests take a prepared tree: run ./tools/tree")
+
+
+def judged(log, *args, **kwargs):
+    """What the judge says, whichever kernel's parser the log has; log: makes one for a tree."""
+    found = [judge.judge(log(top), *args, **kwargs) for top in TREES]
+    first, *others = ([(s.name, s.finished, s.planned, s.done, s.case, s.results)
+                       for s in v.suites] +
+                      [v.features, [p for p in v.problems if "kunit_parser says" not in p]]
+                      for v in found)
+    for other in others:
+        if other != first:
+            raise AssertionError(f"{other} != {first}")
+    return min(found, key=lambda v: len(v.problems))
 
 
 def tool(name):
@@ -84,6 +105,8 @@ class Case(unittest.TestCase):
         write(top, "arch/arm64/Kconfig", "config ARM64\n")
         write(top, "mm/memory.c", lines(1 - extra, 60))
         write(top, "lib/old.c", "int old;\n")
+        for name in ("kunit_parser.py", "kunit_printer.py"):
+            write(top, f"{ktap.DIR}/{name}", read(TREES[0], f"{ktap.DIR}/{name}"))
         write(top, ".gitignore", "*.o\n.*\n!.gitignore\n")
         return top
 

@@ -5,7 +5,8 @@ import os
 import tempfile
 import unittest
 
-from lib import judge, resume, ui
+from lib import judge, ktap, resume, ui
+from tests.fake import TREES, judged
 
 CASES = {"a": ["one", "two", "three"], "b": ["four"], "c": ["five", "six"]}
 
@@ -21,6 +22,14 @@ def log(**ran):
     return lines
 
 
+def read(lines, top=TREES[0]):
+    """A log that has these lines."""
+    found = ktap.Log(top)
+    for line in lines:
+        found.feed(line)
+    return found
+
+
 class Resume(unittest.TestCase):
     def setUp(self):
         self.said = tempfile.TemporaryFile("w+", encoding="utf-8")
@@ -34,7 +43,8 @@ class Resume(unittest.TestCase):
 
         def boot(what):
             self.asked.append(what)
-            return outcomes[what]
+            lines, silent = outcomes[what]
+            return lines, read(lines), silent
 
         done = resume.boots(glob, list(expected), CASES, boot)
         self.assertEqual(sorted(self.asked), sorted(outcomes))
@@ -81,8 +91,10 @@ class Resume(unittest.TestCase):
     def test_case_with_parameters(self):
         lines = log(a="two") + ["        KTAP version 1", "        # Subtest: one",
                                 "        ok 1 first"]
-        self.assertEqual(resume.running(resume.read(lines), CASES), ("a", "one", ["three"]))
-        self.assertEqual(resume.running(resume.read([*lines, "    ok 2 one"]), CASES), ("a", "three", []))
+        for top in TREES:
+            self.assertEqual(resume.running(read(lines, top), CASES), ("a", "one", ["three"]))
+            self.assertEqual(resume.running(read([*lines, "    ok 2 one"], top), CASES),
+                             ("a", "three", []))
 
     def test_no_suite_runs(self):
         for lines in ([], ["KTAP version 1"], log(a="one two three-")):
@@ -92,15 +104,15 @@ class Resume(unittest.TestCase):
 
     def test_a_kernel_that_is_not_worth_it(self):
         cases = {"s": [f"c{n}" for n in range(9)]}
-        done = resume.boots("", ["s"], cases,
-                            lambda _: (["KTAP version 1", "    # Subtest: s", "    1..9"], 1))
+        lines = ["KTAP version 1", "    # Subtest: s", "    1..9"]
+        done = resume.boots("", ["s"], cases, lambda _: (lines, read(lines), 1))
         self.assertEqual(done.number, resume.MOST)
         self.assertEqual(len(done.problems), resume.MOST + 1)
         self.assertIn("was not run", done.problems[-1])
 
     def test_the_judge_leaves_it_to_who_knows(self):
         for stopped, want in ((set(), ["suite a ended after 1 of 3 cases"]), ({"a"}, [])):
-            found = judge.judge(log(a="one"), "", ["a"], [], stopped=stopped).problems
+            found = judged(ktap.Log, log(a="one"), "", ["a"], [], stopped=stopped).problems
             self.assertEqual(found, want)
 
     def test_cases_of_a_fast_run(self):

@@ -12,8 +12,8 @@ import time
 import types
 import unittest.mock
 
-from lib import compare, judge, kunit, selftests, tree
-from tests.fake import Case, read, tool, write
+from lib import compare, judge, ktap, kunit, selftests, tree
+from tests.fake import Case, judged, read, tool, write
 from tests.test_judge import GOOD, SELFTEST
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -67,7 +67,7 @@ class Selftests(Case):
 
     def run_of(self, *variants, qemu=(10, 0, 2)):
         machine = kunit.USER.but(*variants)
-        return kunit.Run(types.SimpleNamespace(home=self.build), "6.12.5", machine, "qemu", qemu,
+        return kunit.Run(types.SimpleNamespace(home=self.build, top=self.kernel), "6.12.5", machine, "qemu", qemu,
                          machine.dir(self.build))
 
 
@@ -325,7 +325,7 @@ class Boot(Selftests):
 
 class Outcome(Case):
     def outcome(self, lines, hung=False, words=("processes", "callers:fork")):
-        v = judge.judge(lines, "", words, ["RIG"], log=judge.SelftestLog(words))
+        v = judged(lambda top: judge.SelftestLog(top, words), lines, "", words, ["RIG"])
         return compare.text(compare.outcome(lines, hung, v))
 
     def test_each(self):
@@ -350,7 +350,7 @@ class Outcome(Case):
                                    (BOOTED[:2], "/patched", True)):
             with unittest.mock.patch.multiple(
                     selftests, command=lambda *a, **k: [], boot=lambda *a, s=lines: (s, False),
-                    verdict=lambda *a: judge.judge(a[1], "", [], [])):
+                    verdict=lambda *a: judged(ktap.Log, a[1], "", [], [])):
                 if good:
                     compare.boot(result, build, "", "one:read", "/log", 9)
                     continue

@@ -5,9 +5,9 @@ import argparse
 import os
 import unittest.mock
 
-from lib import checks, jobs, judge, kunit, selftests, ui
+from lib import checks, jobs, ktap, kunit, selftests, ui
 from lib.overlay import KERNELS
-from tests.fake import Case, read, tool, write
+from tests.fake import Case, judged, read, tool, write
 from tests.test_judge import GOOD, MTE
 
 
@@ -66,7 +66,7 @@ class Test(Case):
         if not more[1]:
             write(result.dir, "test.log", read(result.dir, "test.log") +
                   "    # copy_sweep: f: 70 aborts in 9 ms\n")
-        result.verdict = judge.judge([MTE, *lines], "", [], [])
+        result.verdict = judged(ktap.Log, [MTE, *lines], "", [], [])
         result.times["boot"] = 1
 
     def run_all(self, what, kernel=None):
