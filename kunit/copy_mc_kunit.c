@@ -1051,9 +1051,9 @@ static void expect_death(struct kunit *test, struct copy *c, const u8 *to,
  */
 static size_t next_death(const struct copy *c, size_t p, size_t step)
 {
-	bool amid = p >= 256 && p + 512 < c->len;
-
-	return p + min(c->len, amid ? 256 : step);
+	if (p >= 256 && p + 512 < c->len)
+		return min(p + max(c->len / 16, 256), c->len - 512);
+	return p + min(c->len, step);
 }
 
 /* What APEI does not claim is fatal. */
@@ -1235,8 +1235,13 @@ static void compare_one(struct kunit *test, struct copy *c, const struct compari
 	const void *a = (u8 *)c->si.trap, *b = c->from;
 	int ret;
 
-	if (cmp->differ < PAGE_SIZE)
-		c->si.alias[cmp->differ] = c->pattern[cmp->differ] + sign;
+	if (cmp->differ < PAGE_SIZE) {
+		u8 *byte = (u8 *)c->si.alias + cmp->differ;
+
+		*byte += sign;
+		/* 0 is less than 255. */
+		sign = *byte > c->pattern[cmp->differ] ? 1 : -1;
+	}
 	/* The byte behind it has no say. */
 	if (cmp->differ < PAGE_SIZE - 1)
 		c->si.alias[cmp->differ + 1] = c->pattern[cmp->differ + 1] - sign;
