@@ -1142,7 +1142,7 @@ static void copy_kernel_store(struct kunit *test)
 	else
 		KUNIT_ASSERT_EQ(test, sea_inject_alloc(test, &c->si, AREA), 0);
 	c->len = c->r->len ?: 300;
-	for (size_t p = 0; p < c->len; p += min(c->len, 16)) {
+	for (size_t p = 0; p < c->len; p = next_death(c, p, 16)) {
 		c->si.poison[0] = (struct sea_poison){ p, 1 };
 		if (store_recovers(c->r)) {
 			unsigned long left = copy_armed(c, (u8 *)c->si.trap, c->from);
