@@ -438,6 +438,14 @@ class Options(Case):
                       ["--variant", "dt", "--variant", "dt", "--variant", "nomops"]):
             tool("run").options(words)
 
+    def test_timeout(self):
+        """What one gives, or what suffices for suites, which may not be silent, or for programs."""
+        tree.REPO = os.path.dirname(TOOLS)
+        for words, seconds in (([], 2400), (["--selftests"], 600), (["--endurance"], 600),
+                               (["--selftests", "--timeout", "2400"], 2400),
+                               (["--timeout", "600"], 600)):
+            self.assertEqual(tool("run").options(words)[0].timeout, seconds)
+
     def test_refused(self):
         tree.REPO = os.path.dirname(TOOLS)
         for words, text in (
