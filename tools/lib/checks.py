@@ -360,21 +360,20 @@ def modules(k):
         undefined |= set(run(f"{arch[1]}nm", "-u", path)[1].split())
     if "memcpy_mc" not in undefined:
         raise Fail("neither module calls memcpy_mc")
-    # With CONFIG_MODVERSIONS no module can be loaded that calls what has no prototype there.
-    prototypes = os.path.join(build, "prototypes.c")
-    cmd = compiler(build, c)
     for name in FOR_MODULES:
         path = os.path.join(build, f"arch/arm64/lib/{name}.o")
         if f"__export_symbol_{name}" not in run(f"{arch[1]}nm", path)[1].split():
             raise Fail(f"{name} is not exported to modules")
-        with open(prototypes, "w", encoding="utf-8") as f:
-            f.write(f"#include <linux/kernel.h>\n#include <asm/asm-prototypes.h>\n"
-                    f"extern typeof({name}) {name};\n")
-        p = subprocess.run([*cmd[:-1], "-fsyntax-only", prototypes], cwd=build, check=False,
-                           capture_output=True, text=True)
-        if p.returncode:
-            raise Fail(f"{name} has no prototype in asm/asm-prototypes.h: "
-                       f"{next((l for l in p.stderr.splitlines() if 'error:' in l), '?')}")
+    # With CONFIG_MODVERSIONS no module can be loaded that calls what has no prototype there.
+    prototypes = os.path.join(build, "prototypes.c")
+    with open(prototypes, "w", encoding="utf-8") as f:
+        f.write("#include <linux/kernel.h>\n#include <asm/asm-prototypes.h>\n" +
+                "".join(f"extern typeof({name}) {name};\n" for name in FOR_MODULES))
+    p = subprocess.run([*compiler(build, c)[:-1], "-fsyntax-only", prototypes], cwd=build,
+                       check=False, capture_output=True, text=True)
+    if p.returncode:
+        raise Fail("not in asm/asm-prototypes.h: "
+                   f"{next((l for l in p.stderr.splitlines() if 'error:' in l), '?')}")
     return f"they call memcpy_mc; {', '.join(FOR_MODULES)} are exported, with prototypes"
 
 

@@ -18,7 +18,7 @@ import os
 import re
 import subprocess
 
-from lib import checks, compare, judge, ktap, kunit, selftests, tree
+from lib import checks, compare, judge, ktap, kunit, resume, selftests, tree
 from lib.git import GitError
 from lib.overlay import KERNELS, Overlay
 from lib.ui import Fail
@@ -152,7 +152,7 @@ class Watch:
         """
         if self.sign:
             return self.sign
-        if any("timed out after" in line for line in said):
+        if resume.late(said):
             return f"hang{self._where()}"
         return problems[0] if problems else ""
 

@@ -29,6 +29,11 @@ class Boots:
         self.stopped.add(suite)
 
 
+def late(lines):
+    """Whether kunit.py gave the boot with these lines up, as its time was over."""
+    return any("timed out after" in line for line in lines)
+
+
 def running(log, cases):
     """(suite, case, the cases behind it) at the end of a log; None if no suite was running.
 
@@ -58,7 +63,7 @@ def boots(glob, expected, cases, boot):
         seen |= {s.name for s in log.suites}
         pattern = glob.partition(".")[2] or "*"
         at = running(log, {s: fnmatch.filter(c, pattern) for s, c in cases.items()})
-        if any("timed out after" in line for line in lines):
+        if late(lines):
             # That is nobody's fault in particular.
             result.late = True
             result.stopped |= {at[0]} if at else set()
