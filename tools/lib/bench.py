@@ -91,7 +91,7 @@ def ratios(counts):
 def user_code(k):
     """{user copy: "", or how its code differs from the base's}."""
     text = re.sub(r"^CONFIG_COPY_MC_BENCH=y$", "# CONFIG_COPY_MC_BENCH is not set",
-                  k.kunit_config(), flags=re.M)
+                  k.user_config(), flags=re.M)
     objects = {name: f"arch/arm64/lib/{name}.o" for name in USER}
     ours, _ = k.objects("warnings", objects.values(), text=text)
     checks.require(k, ours, "CONFIG_ARCH_HAS_COPY_MC=y")

@@ -160,8 +160,8 @@ class Kernel:
         with open(os.path.join(build, ".config"), encoding="utf-8") as f:
             return f.read()
 
-    def kunit_config(self):
-        return self.config(kunit.SUITES.dir(self.home))
+    def user_config(self):
+        return self.config(kunit.USER.dir(self.home))
 
     @staticmethod
     def all_config():

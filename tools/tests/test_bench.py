@@ -149,7 +149,7 @@ class Code(unittest.TestCase):
         texts = []
 
         class Kernel:
-            def kunit_config(self):
+            def user_config(self):
                 return "CONFIG_X=y\nCONFIG_COPY_MC_BENCH=y\n"
 
             def config(self, _build):
