@@ -1179,55 +1179,74 @@ static void copy_to_user_retry(struct kunit *test)
 	}
 }
 
-/*
- * Poison is a whole line. One load meets it, wherever in the range or across its ends
- * it is; none does next to it, and no line is loaded twice but the last.
- */
-static void look_each_line(struct kunit *test)
+static bool look(struct copy *c, const u8 *from)
+{
+	bool found;
+
+	sea_inject_arm(&c->si);
+	found = mem_has_poison(from, c->len);
+	sea_inject_disarm(&c->si);
+	return found;
+}
+
+/* Poison is a single byte. One load meets it, wherever in the range it is. */
+static void look_each_byte(struct kunit *test)
 {
 	struct copy *c = copy_init(test);
-	const u8 *from;
+	size_t p, edge;
+
+	if (c->r->dies)
+		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
+	copy_init_edge(test, c);
+	while (next_copy(c)) {
+		if (c->to_align)
+			continue;
+		for (p = 0; p < c->len; p += c->len <= 300 ? 1 : 5) {
+			edge = c->si.mapped + (c->offset + p) % 16;
+			c->si.poison[0] = (struct sea_poison){ edge, 1 };
+			if (!look(c, (u8 *)c->si.trap + edge - p) || c->si.fixed != 1 ||
+			    c->si.died)
+				copy_fail(test, c, p, "poison not met");
+		}
+	}
+}
+
+/* Nothing next to the range is loaded, and nothing in it twice. */
+static void look_no_further(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
 
 	if (c->r->dies)
 		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
 	copy_init_trap(test, c);
-	from = (u8 *)c->si.trap;
 	while (next_copy(c)) {
-		size_t first, last, line;
+		size_t most = c->len / 16 + c->len % 16;
 
-		if (c->to_align > 1)
+		if (c->to_align)
 			continue;
-		c->offset = POISON_LINE + 4 * c->offset + 3 * c->to_align;
-		first = c->offset / POISON_LINE;
-		last = (c->offset + c->len - 1) / POISON_LINE;
-		for (line = first - 1; line <= last + 1; line++) {
-			bool dead = line >= first && line <= last, found;
-
-			c->si.poison[0] = (struct sea_poison){ line * POISON_LINE, POISON_LINE };
-			sea_inject_arm(&c->si);
-			found = mem_has_poison(from + c->offset, c->len);
-			sea_inject_disarm(&c->si);
-			if (found != dead || c->si.fixed != dead || c->si.died ||
-			    (!dead && c->si.accesses > last - first + 2))
-				copy_fail(test, c, found, "not what is there");
-		}
+		c->offset++;
+		c->si.poison[0] = (struct sea_poison){ c->offset - 1, 1 };
+		c->si.poison[1] = (struct sea_poison){ c->offset + c->len, 1 };
+		if (look(c, (u8 *)c->si.trap + c->offset) || c->si.fixed || c->si.died ||
+		    c->si.accesses > most)
+			copy_fail(test, c, c->si.accesses, "met what is next to it");
 	}
 }
 
 /* Two pages compared, one of which traps */
 static const struct comparison {
 	size_t differ;		/* from this byte on, if less than the page */
-	size_t dead;		/* poisoned line, if less than the page's number */
+	size_t dead;		/* 8 bytes of poison, likewise */
 	bool poison;		/* is met */
 } comparisons[] = {
 	{ PAGE_SIZE, PAGE_SIZE },
 	{ 0, PAGE_SIZE }, { 7, PAGE_SIZE }, { 8, PAGE_SIZE }, { 63, PAGE_SIZE },
 	{ 64, PAGE_SIZE }, { 2000, PAGE_SIZE }, { PAGE_SIZE - 1, PAGE_SIZE },
-	{ PAGE_SIZE, 0, true }, { PAGE_SIZE, 1, true },
-	{ PAGE_SIZE, PAGE_SIZE / POISON_LINE - 1, true },
-	{ 0, 0, true }, { 2000, 0, true }, { 8, 0, true }, { 2000, 31, true },
-	{ 0, 1 }, { 7, 1 }, { 7, 40 },		/* the first word is enough */
-	{ 8, 1 }, { 63, 1 }, { 64, 2 }, { 2000, 32 },	/* and so are 64 bytes, ... */
+	{ PAGE_SIZE, 0, true }, { PAGE_SIZE, 8, true }, { PAGE_SIZE, 64, true },
+	{ PAGE_SIZE, 2088, true }, { PAGE_SIZE, PAGE_SIZE - 8, true },
+	{ 0, 0, true }, { 2000, 40, true }, { 8, 0, true }, { 2000, 2040, true },
+	{ 0, 8 }, { 7, 64 }, { 7, 2560 },	/* the first word is enough */
+	{ 8, 64 }, { 63, 64 }, { 64, 128 }, { 2000, 2048 },	/* and so are 64 bytes, ... */
 };
 
 static void compare_one(struct kunit *test, struct copy *c, const struct comparison *cmp,
@@ -1246,7 +1265,7 @@ static void compare_one(struct kunit *test, struct copy *c, const struct compari
 	/* The byte behind it has no say. */
 	if (cmp->differ < PAGE_SIZE - 1)
 		c->si.alias[cmp->differ + 1] = c->pattern[cmp->differ + 1] - sign;
-	c->si.poison[0] = (struct sea_poison){ cmp->dead * POISON_LINE, POISON_LINE };
+	c->si.poison[0] = (struct sea_poison){ cmp->dead, 8 };
 	if (swapped)
 		swap(a, b);
 	sea_inject_arm(&c->si);
@@ -1259,7 +1278,7 @@ static void compare_one(struct kunit *test, struct copy *c, const struct compari
 		sign = -1;
 	else if (cmp->differ == PAGE_SIZE)
 		sign = 0;
-	KUNIT_EXPECT_EQ_MSG(test, (ret > 0) - (ret < 0), sign, "%d, %zu, line %zu", ret,
+	KUNIT_EXPECT_EQ_MSG(test, (ret > 0) - (ret < 0), sign, "%d, %zu, %zu", ret,
 			    cmp->differ, cmp->dead);
 	KUNIT_EXPECT_EQ(test, c->si.fixed, cmp->poison);
 	KUNIT_EXPECT_EQ(test, c->si.died, 0);
@@ -1529,7 +1548,8 @@ static struct kunit_case in_kernel_cases[] = {
 	KUNIT_CASE_PARAM(copy_each_entry, lookers_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, lookers_gen_params),
 	KUNIT_CASE_PARAM(copy_two_tasks, lookers_gen_params),
-	KUNIT_CASE_PARAM(look_each_line, lookers_gen_params),
+	KUNIT_CASE_PARAM(look_each_byte, lookers_gen_params),
+	KUNIT_CASE_PARAM(look_no_further, lookers_gen_params),
 	KUNIT_CASE_PARAM(compare_pages, lookers_gen_params),
 	{}
 };

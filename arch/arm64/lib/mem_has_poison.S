@@ -9,16 +9,16 @@
 #include <asm/asm-uaccess.h>
 #include <asm/assembler.h>
 
-#define LINE	64
-#define LINES	16
+#define BLOCK	512
 
 /**
- * mem_has_poison() - load each line of kernel memory, to see if it holds poison
+ * mem_has_poison() - load kernel memory, to see if it holds poison
  * @from: where it begins, a kernel address
  * @n: number of bytes
  *
- * What is poisoned is a cache line or more: one byte of each 64 is loaded, and the
- * last byte, which may be in one more line than that; nothing outside of the range.
+ * All of it is loaded, and nothing outside of it: the architecture says nothing of how
+ * much memory an error is in, and a cache may know of poison by 8 bytes (Arm ARM, RAS
+ * extension, "Protection granule").
  * A synchronous external abort (Arm ARM, "Synchronous external aborts") ends it if
  * APEI claims that (ACPI, "Generic Hardware Error Source"); any other fault is as
  * fatal as in memcpy(). Never sleeps, may be called in any mode.
@@ -26,24 +26,27 @@
  * Return: true if a load has met poison; no more were tried.
  */
 SYM_FUNC_START(mem_has_poison)
-	cbz	x1, 5f
 	add	x2, x0, x1			// end
-	subs	x1, x1, #LINES * LINE
+	subs	x1, x1, #BLOCK
 	b.lo	2f
 1:	.set	.Loffset, 0
-	.rept	LINES
-	kload_sea 9998f, ldrb w3, [x0, #.Loffset]
-	.set	.Loffset, .Loffset + LINE
+	.rept	BLOCK / 16
+	kload_sea 9998f, ldp x3, x4, [x0, #.Loffset]
+	.set	.Loffset, .Loffset + 16
 	.endr
-	add	x0, x0, #LINES * LINE
-	subs	x1, x1, #LINES * LINE
+	add	x0, x0, #BLOCK
+	subs	x1, x1, #BLOCK
 	b.hs	1b
-2:	adds	x1, x1, #LINES * LINE		// what is left
-	b.eq	4f
-3:	kload_sea 9998f, ldrb w3, [x0], #LINE
-	subs	x1, x1, #LINE
-	b.hi	3b
-4:	kload_sea 9998f, ldrb w3, [x2, #-1]
+2:	add	x1, x1, #BLOCK			// what is left
+	subs	x1, x1, #16
+	b.lo	4f
+3:	kload_sea 9998f, ldp x3, x4, [x0], #16
+	subs	x1, x1, #16
+	b.hs	3b
+4:	cmp	x0, x2
+	b.hs	5f
+	kload_sea 9998f, ldrb w3, [x0], #1
+	b	4b
 5:	mov	w0, #0
 	ret
 

@@ -33,9 +33,9 @@ static __always_inline bool load_mc(const void *from, __be64 *word)
  * @b: the other
  * @n: number of bytes to compare, 8 or more
  *
- * Where the first words differ, nothing else is loaded. Otherwise one byte of each line
- * is, on both sides, before memcmp() loads all: of 64 bytes, and while those are equal
- * of as much again. What recovers, and what is fatal, is as in copy_mc_to_kernel().
+ * Where the first words differ, nothing else is loaded. Otherwise both sides are looked
+ * at before memcmp() loads them: 64 bytes, and while those are equal as much again.
+ * What recovers, and what is fatal, is as in copy_mc_to_kernel().
  * Never sleeps, may be called in any mode.
  *
  * Return: what memcmp() does; less than 0 if it met poison, so that poison never
