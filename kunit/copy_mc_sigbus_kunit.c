@@ -418,6 +418,7 @@ static const struct scenario scenarios[] = {
 	{ "user source, tagged", fail_user_copy_tagged, 1, 1, USER_ADDR },
 	{ "user source, FnV", fail_user_copy_fnv, 1, 1, NO_ADDR },
 	{ "iterator over it, FnV", try_again_fnv, 1, 1, NO_ADDR },
+	{ "iterator over it, FnV, kernel thread", try_again_fnv, 1, 0, .kthread = true },
 	{ "several copies", fail_copies, 3, 1, NO_ADDR },
 	{ "two system calls", fail_copy_twice, 2, 2, NO_ADDR },
 	{ "old address and fault code", fail_copy_after_others, 2, 1, NO_ADDR },

@@ -11,6 +11,7 @@
 #include <linux/acpi.h>
 #include <linux/extable.h>
 #include <linux/init.h>
+#include <linux/jiffies.h>
 #include <linux/preempt.h>
 #include <linux/sched/signal.h>
 #include <linux/sysctl.h>
@@ -88,6 +89,13 @@ static void sea_requeue_sigbus(struct callback_head *work)
 		work->func = NULL;
 }
 
+/* Does a copy of the task fail on behalf of its own process? */
+static bool sea_is_told(struct task_struct *p)
+{
+	/* io_uring's are user workers. Who reclaims memory reads others' pages. */
+	return p->mm && !(p->flags & (PF_KTHREAD | PF_USER_WORKER | PF_MEMALLOC));
+}
+
 /*
  * The copy failed on behalf of a user process: tell it with one SIGBUS, on its
  * way back to user mode. Until then the fault path or memory_failure() may
@@ -98,9 +106,7 @@ static void sea_queue_sigbus(unsigned long far, unsigned long esr)
 {
 	struct callback_head *work = &current->thread.sea_work;
 
-	/* io_uring's are user workers. Who reclaims memory reads others' pages. */
-	if (!in_task() || !current->mm ||
-	    current->flags & (PF_KTHREAD | PF_USER_WORKER | PF_MEMALLOC))
+	if (!in_task() || !sea_is_told(current))
 		return;
 
 	/* One signal, however many copies fail in one system call. */
@@ -141,7 +147,7 @@ static bool sea_is_contained(unsigned long esr)
 /* Nobody knows less than this of where the poison is, see copy_mc_to_kernel(). */
 #define POISON_ALIGN		64
 
-/* thread_struct::poison_addr of an abort without an address */
+/* thread_struct::poison_addr of an abort without an address; poison_par says when */
 #define POISON_ANYWHERE		ULONG_MAX
 
 /* What is mapped at @addr, as PAR_EL1 says it (Arm ARM, "AT S1E1R") */
@@ -175,6 +181,7 @@ static void sea_note_poison(unsigned long far, unsigned long esr)
 		return;
 
 	thread->poison_addr = POISON_ANYWHERE;
+	thread->poison_par = jiffies;
 	if (esr & ESR_ELx_FnV)
 		return;
 
@@ -190,8 +197,9 @@ static void sea_note_poison(unsigned long far, unsigned long esr)
  * For whoever is about to try once more what came out short. The answer is about
  * the last SEA of the task, is given once, and only while the page that was mapped
  * there still is. Without a fault address (ESR_EL1.FnV) the poison may be anywhere, until
- * the task returns to user mode. May be called in any context, with no access to user
- * memory under way; does not sleep.
+ * the task returns to user mode; where that is not waited for, as there is nobody to tell,
+ * for a second. May be called in any context, with no access to user memory under way;
+ * does not sleep.
  *
  * Return: how many of the @n bytes are in front of the poison; @n if it is not there.
  */
@@ -200,13 +208,16 @@ size_t before_poison(const void *from, size_t n)
 	struct thread_struct *thread = &current->thread;
 	unsigned long start = __untagged_addr((unsigned long)from);
 	unsigned long addr = thread->poison_addr;
+	bool recent;
 
 	if (!in_task() || !addr)
 		return n;
 
 	if (addr == POISON_ANYWHERE) {
 		thread->poison_addr = 0;
-		return thread->sea_work.func ? 0 : n;
+		recent = sea_is_told(current) ? !!thread->sea_work.func :
+			 time_before(jiffies, (unsigned long)thread->poison_par + HZ);
+		return recent ? 0 : n;
 	}
 
 	if (addr < round_down(start, POISON_ALIGN) || addr >= start + n)
