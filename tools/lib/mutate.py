@@ -81,7 +81,7 @@ def select(names=()):
 
 def of(prepared, mutations):
     """Those that are for this kernel."""
-    variant = Overlay(tree.REPO, prepared.git).variant(prepared.version)
+    variant = Overlay(tree.REPO, prepared.git).variant(prepared.base, prepared.version)
     return [m for m in mutations if m.kernel in ("", variant)]
 
 

@@ -7,14 +7,16 @@ A path in the repository is the path in the kernel tree:
     NAME.patch        our change to the kernel's file NAME
     NAME.X.Y.patch    what goes on top of these for the kernels of variant X.Y only
 
-A tree gets the newest variant that is not newer than itself, or the oldest one.
+A tree gets the newest variant that is not newer than itself, or the oldest one; if that does
+not fit, another one that does.  Where X.Y is no variant, the file is for kernels of that very
+version, instead of the variant's.
 An empty patch changes nothing: it tells refresh where an edit is to go.
 """
 
 import os
 import re
 
-from lib import foreign
+from lib import foreign, ui
 from lib.git import GitError
 from lib.ui import Fail
 
@@ -22,6 +24,9 @@ from lib.ui import Fail
 # what the kernel has below tools/testing.
 ROOTS = ("Documentation arch block certs crypto drivers fs include init io_uring ipc kernel kunit "
          "lib mm net rust samples scripts security sound tools/testing usr virt").split()
+
+# What to do about a kernel that none of it fits
+PORTING = "tools/PORTING.md"
 
 # Every supported kernel is a variant, whether or not a file needs it just now.
 KERNELS = ("6.12", "7.3")
@@ -49,6 +54,7 @@ class Overlay:
         """
         self.repo, self.git, self.suites_only = os.fspath(repo), git, suites_only
         self.new, self.patches, self.variants = set(), set(), {}
+        self._filled, self._fit = {}, {}
         with git.temp_index() as index:     # an empty one: every file is an "other"
             names = git.names("ls-files", "-z", "--others", "--exclude-standard", "--",
                               *ROOTS, ":(glob)*.patch", index=index, worktree=self.repo)
@@ -60,26 +66,56 @@ class Overlay:
             else:
                 self.new.add(name)
 
-    def variant(self, version):
-        """The variant that a kernel of this version gets."""
-        known = sorted({*self.variants, *KERNELS}, key=version_key)
-        fit = [v for v in known if version_key(v) <= version_key(version)]
-        return fit[-1] if fit else known[0]
+    def variant(self, base, version):
+        """The variant that a kernel gets: if none fits, the one that misses least."""
+        if (base, version) not in self._fit:
+            older = [v for v in KERNELS if version_key(v) <= version_key(version)]
+            first = older[-1] if older else KERNELS[0]
+            misfits = {first: self._misfits(base, first, version)}
+            if misfits[first]:
+                misfits.update((v, self._misfits(base, v, version))
+                               for v in reversed(KERNELS) if v != first)
+            self._fit[base, version] = min(misfits, key=lambda v: len(misfits[v]))
+        return self._fit[base, version]
+
+    def own(self, variant, version):
+        """{name: its X.Y} of the patches that not all kernels get."""
+        very = "%d.%d" % version_key(version)
+        names = {n: variant for n in self.variants.get(variant, ())}
+        if very not in KERNELS:
+            names.update((n, very) for n in self.variants.get(very, ()))
+        return names
 
     def path(self, name):
         return os.path.join(self.repo, name)
 
-    def patch_files(self, version, variants=True):
+    def patch_files(self, own):
         files = [f"{n}.patch" for n in sorted(self.patches)]
-        if variants:
-            v = self.variant(version)
-            files += [f"{n}.{v}.patch" for n in sorted(self.variants.get(v, ()))]
+        files += [f"{n}.{v}.patch" for n, v in sorted(own.items())]
         return [f for f in files if os.path.getsize(self.path(f))]
 
     def compose(self, base, version, variants=True):
         """The tree object of base with the overlay on it.  No file is touched."""
         git = self.git
-        new = sorted(self.new)
+        own = self.own(self.variant(base, version), version) if variants else {}
+        with git.temp_index() as index:
+            git("read-tree", self._with_new(base, version), index=index)
+            if misfits := self._apply(self.patch_files(own), index):
+                raise Fail(f"Linux {version}: {ui.number(len(misfits), 'file')} of the overlay "
+                           f"{'does' if len(misfits) == 1 else 'do'} not fit; nothing was "
+                           f"changed, see {PORTING}: {'; '.join(misfits)}")
+            tree = git("write-tree", index=index)
+        stray = set(git.changed(base, tree)) - self.new - self.patches - own.keys()
+        if stray:
+            name = min(stray)
+            raise Fail(f"{name}: changed by a patch of another name; move that into {name}.patch")
+        return self._hooked(base, tree) if self.suites_only else tree
+
+    def _with_new(self, base, version):
+        """The tree object of base with our new files."""
+        git, new = self.git, sorted(self.new)
+        if base in self._filled:
+            return self._filled[base]
         if there := sorted(git.entries(base, new)):
             raise Fail(f"{there[0]}: Linux {version} has a file of this name already; "
                        f"turn ours into a change, {there[0]}.patch")
@@ -94,14 +130,8 @@ class Overlay:
             git("update-index", "--add", "--index-info", index=index, stdin="".join(
                 f"{mode[os.access(self.path(n), os.X_OK)]} {b}\t{n}\n"
                 for n, b in zip(new, blobs)))
-            self._apply(self.patch_files(version, variants), version, index)
-            tree = git("write-tree", index=index)
-        stray = set(git.changed(base, tree)) - self.new - self.patches
-        stray -= self.variants.get(self.variant(version), set())
-        if stray:
-            name = min(stray)
-            raise Fail(f"{name}: changed by a patch of another name; move that into {name}.patch")
-        return self._hooked(base, tree) if self.suites_only else tree
+            self._filled[base] = git("write-tree", index=index)
+        return self._filled[base]
 
     def _hooked(self, base, tree):
         with self.git.temp_index() as index:
@@ -109,33 +139,42 @@ class Overlay:
             foreign.put_hook(self.repo, self.git, base, index)
             return self.git("write-tree", index=index)
 
-    def _apply(self, files, version, index):
+    def _misfits(self, base, variant, version):
+        with self.git.temp_index() as index:
+            self.git("read-tree", self._with_new(base, version), index=index)
+            return self._apply(self.patch_files(self.own(variant, version)), index)
+
+    def _apply(self, files, index):
+        """Changes an index by these patches; which of them do not fit, and why."""
         apply = ("apply", "--cached", "--whitespace=nowarn")
         if not files:
-            return
+            return []
         try:
             # All in one: the index is written once, and only if every patch fits.
             self.git(*apply, *map(self.path, files), index=index)
-            return
+            return []
         except GitError as e:
             error = e
-        for file in files:      # again one by one, to learn which it is
+        misfits = {}
+        for file in files:      # again one by one, to learn which they are
             try:
                 self.git(*apply, self.path(file), index=index)
             except GitError as e:
-                raise Fail(self._explain(file, version, e.stderr)) from None
-        raise error
+                # What a variant has on top of a change that does not fit says nothing new.
+                name = (_VARIANT.match(file) or re.match(r"(.+)\.patch$", file))[1]
+                misfits.setdefault(name, self._explain(file, e.stderr))
+        if not misfits:
+            raise error
+        return list(misfits.values())
 
-    def _explain(self, file, version, stderr):
+    def _explain(self, file, stderr):
         if m := re.search(r"patch failed: (.+):(\d+)$", stderr, re.M):
             with open(self.path(file), encoding="utf-8", errors="replace") as f:
                 hunk = next((l.strip() for l in f if re.match(rf"@@ -{m[2]}[, ]", l)), f"-{m[2]}")
-            return (f"{file}: does not fit Linux {version}: {m[1]}, hunk '{hunk}' finds no such "
-                    "lines; correct it for this version, nothing was changed")
+            return f"{file}: {m[1]}, hunk '{hunk}' finds no such lines"
         if m := re.search(r"error: (.+): does not exist in index", stderr):
-            return f"{file}: does not fit Linux {version}: it has no file {m[1]}; nothing was changed"
-        reason = stderr.splitlines()[0].removeprefix("error: ")
-        return f"{file}: does not fit Linux {version}: {reason}; nothing was changed"
+            return f"{file}: there is no file {m[1]}"
+        return f"{file}: {stderr.splitlines()[0].removeprefix('error: ')}"
 
 
 def _replace(path, data, mode):
@@ -193,14 +232,13 @@ def write_back(overlay, base, version, prepared, work):
                        "nothing was written")
         todo.append((name, b, w))
 
-    variant = overlay.variant(version)
-    own = overlay.variants.get(variant, set())
+    own = overlay.own(overlay.variant(base, version), version)
     lower = overlay.compose(base, version, variants=False) \
         if any(name in own for name, _b, _w in todo) else None
     writes = []
     for name, b, w in todo:
         if name in own:
-            writes.append((f"{name}.{variant}.patch", diff(git, lower, work, name), 0o644))
+            writes.append((f"{name}.{own[name]}.patch", diff(git, lower, work, name), 0o644))
         elif b:
             writes.append((f"{name}.patch", diff(git, base, work, name), 0o644))
         elif w:

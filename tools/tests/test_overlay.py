@@ -47,8 +47,8 @@ class Apply(Case):
         self.assertEqual(read(moved.top, "mm/memory.c"), lines(-6, 60, l10="ours 10"))
         other = self.make_kernel("other", 6, 12)
         write(other, "mm/memory.c", lines(1, 60, l12="line twelve"))
-        with self.fails(r"mm/memory.c.patch: does not fit Linux 6.12.5: mm/memory.c, "
-                        r"hunk '@@ -7,7 \+7,7 @@"):
+        with self.fails(r"Linux 6.12.5: 1 file .* does not fit; .*: mm/memory.c.patch: "
+                        r"mm/memory.c, hunk '@@ -7,7 \+7,7 @@.*' finds no such lines$"):
             self.prepare(other)
 
     def test_refused_as_a_whole(self):
@@ -69,12 +69,21 @@ class Apply(Case):
 
     def test_patch_for_a_file_that_the_kernel_lacks(self):
         self.patch("lib/gone.c", "a\n", "b\n")
-        with self.fails("lib/gone.c.patch: does not fit Linux 6.12.5: it has no file lib/gone.c"):
+        with self.fails("lib/gone.c.patch: there is no file lib/gone.c"):
+            self.prepare()
+
+    def test_each_file_that_does_not_fit(self):
+        self.patch("mm/memory.c", lines(1, 60, l51="else"), lines(1, 60, l51="else", l50="x"))
+        self.patch("lib/gone.c", "a\n", "b\n")
+        self.patch("lib/gone.c", "b\n", "c\n", "lib/gone.c.6.12.patch")
+        with self.fails("Linux 6.12.5: 2 files of the overlay do not fit; nothing was changed, see "
+                        "tools/PORTING.md: lib/gone.c.patch: there is no file lib/gone.c; "
+                        "mm/memory.c.patch: mm/memory.c, hunk"):
             self.prepare()
 
     def test_patch_that_is_none(self):
         write(self.repo, "lib/old.c.patch", "rubbish\n")
-        with self.fails("lib/old.c.patch: does not fit"):
+        with self.fails("does not fit; .*: lib/old.c.patch: "):
             self.prepare()
 
     def test_patch_under_another_name(self):
@@ -100,6 +109,31 @@ class Variants(Case):
         for version, want in (((7, 9), LATE), ((7, 10), lines(1, 60, l10="newest"))):
             kernel = self.make_kernel("k%d.%d" % version, *version)
             self.assertEqual(read(self.prepare(kernel).top, "mm/memory.c"), want, version)
+
+    def test_the_variant_that_fits(self):
+        theirs = lines(1, 60, l49="line")
+        self.patch("lib/old.c", "int old;\n", "int much;\n", "lib/old.c.6.12.patch")
+        self.patch("lib/old.c", "int new;\n", "int much newer;\n", "lib/old.c.7.3.patch")
+        kernel = self.make_kernel("between", 7, 2)
+        write(kernel, "lib/old.c", "int new;\n")
+        top = self.prepare(kernel).top
+        self.assertEqual(read(top, "lib/old.c"), "int much newer;\n")
+        self.assertEqual(read(top, "mm/memory.c"), LATE)
+        # Where none does, what is said is of that which misses less.
+        write(kernel, "mm/memory.c", theirs)
+        with self.fails("1 file of .*: mm/memory.c.7.3.patch: "):
+            self.prepare(kernel)
+
+    def test_a_version_of_its_own(self):
+        self.patch("lib/old.c", "int old;\n", "int new;\n", "lib/old.c.7.3.patch")
+        write(self.repo, "mm/memory.c.7.4.patch", "")
+        prepared = self.prepare(self.make_kernel("newer", 7, 4))
+        self.assertEqual(read(prepared.top, "lib/old.c"), "int new;\n")
+        self.assertEqual(read(prepared.top, "mm/memory.c"), EARLY)
+        write(prepared.top, "mm/memory.c", lines(1, 60, l10="ours 10", l20="of 7.4"))
+        self.assertEqual(self.refresh(prepared), [("changed", "mm/memory.c.7.4.patch")])
+        self.assertEqual(read(self.prepare(self.make_kernel("new", 7, 3)).top, "mm/memory.c"),
+                         LATE)
 
     def test_edit_goes_to_the_variant(self):
         prepared = self.prepare(self.make_kernel("new", 7, 3))
