@@ -7,13 +7,16 @@
  *
  * Under QEMU's -icount, shift 0, an instruction is a nanosecond, and the generic
  * timer counts them. The least of many tries is one that no interrupt came into.
- * Where a call leaves work to others, it is the mean of as many.
+ * Where a call leaves work to others, it is the mean of as many. What ksmd does is
+ * seen by its CPU time.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -22,9 +25,13 @@
 #include <unistd.h>
 
 #include "../../kselftest.h"
+#include "poison.h"
 
 #define TRIES	400
 #define PAGE	4096
+
+#define KSM		"/sys/kernel/mm/ksm/"
+#define KSM_PAGES	256
 
 static char buf[PAGE];
 static char *anon, *private;
@@ -170,6 +177,56 @@ static uint64_t measure(const struct cost *c)
 	return c->mean ? sum / TRIES : least;
 }
 
+static pid_t find_ksmd(void)
+{
+	char path[32], name[16];
+
+	for (pid_t pid = 2; pid < 1000; pid++) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		if (!read_file(path, name, sizeof(name)) && !strcmp(name, "ksmd\n"))
+			return pid;
+	}
+	return -1;
+}
+
+/* Lets ksmd work for a while. What it has done until now, less what was given */
+static bool run_ksmd(clockid_t clock, long *pages, uint64_t *took)
+{
+	struct timespec ran;
+	char number[32];
+
+	/* Off means that its batch has ended. */
+	if (write_file(KSM "run", "1") || usleep(500000) || write_file(KSM "run", "0") ||
+	    read_file(KSM "pages_scanned", number, sizeof(number)) ||
+	    clock_gettime(clock, &ran))
+		return false;
+	*pages = atol(number) - *pages;
+	*took = ran.tv_sec * 1000000000ULL + ran.tv_nsec - *took;
+	return true;
+}
+
+/* What ksmd does with a page that is like no other, and as it was; 0 if that fails */
+static uint64_t measure_ksmd(void)
+{
+	char *p = mmap(NULL, KSM_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t took = 0;
+	clockid_t clock;
+	long pages = 0;
+
+	if (p == MAP_FAILED || madvise(p, KSM_PAGES * PAGE, MADV_MERGEABLE) ||
+	    clock_getcpuclockid(find_ksmd(), &clock))
+		return 0;
+	for (int i = 0; i < KSM_PAGES; i++)
+		memset(p + i * PAGE, i, PAGE);
+	/* It would leave out such pages for a while. */
+	write_file(KSM "smart_scan", "0");
+	/* Twice to know the pages; what it did by then goes off what comes next. */
+	if (!run_ksmd(clock, &pages, &took) || !run_ksmd(clock, &pages, &took) || !pages)
+		return 0;
+	return took / pages;
+}
+
 int main(void)
 {
 	static const struct cost none = { .op = nothing };
@@ -207,5 +264,12 @@ int main(void)
 		printf("cost: %s %llu\n", costs[i].name,
 		       (unsigned long long)(took - idle));
 	}
+
+	took = measure_ksmd();
+	if (!took) {
+		perror("ksmd");
+		return 1;
+	}
+	printf("cost: ksmd-page %llu\n", (unsigned long long)took);
 	return 0;
 }
