@@ -34,6 +34,9 @@ static const struct event events[] = {
 	{ "SEA, uncontainable", ESR_ELx_FSC_EXTABT, 2UL << ESR_ELx_SET_SHIFT, 0 },
 	{ "SEA, uncontainable, -EINPROGRESS", ESR_ELx_FSC_EXTABT, 2UL << ESR_ELx_SET_SHIFT,
 	  -EINPROGRESS },
+	{ "SEA, uncontainable, -ENOENT", ESR_ELx_FSC_EXTABT, 2UL << ESR_ELx_SET_SHIFT, -ENOENT },
+	{ "SEA on a store, uncontainable", ESR_ELx_FSC_EXTABT,
+	  ESR_ELx_WNR | 2UL << ESR_ELx_SET_SHIFT, 0 },
 	{ "SEA, SET reserved", ESR_ELx_FSC_EXTABT, 1UL << ESR_ELx_SET_SHIFT, 0 },
 	{ "SEA on a table walk", ESR_ELx_FSC_SEA_TTW(2), 0, 0 },
 	{ "ECC error on a table walk", ESR_ELx_FSC_SECC_TTW(2), 0, 0 },
@@ -87,18 +90,18 @@ struct entry {
 	  sea_stub_##name##_fixup, outcome }
 
 static const struct entry entries[] = {
-	ENTRY(none, "DDDDDDDDDDDDDDr", 'O'),
-	ENTRY(uaccess, "ffDfDffDDDDDfff", 'f'),
-	ENTRY(kaccess, "nnDnDnnDDDDDfff", 'f'),
-	ENTRY(zeropad, "DDDDDDDDDDDDfff", 'f'),
-	ENTRY(bpf, "DDDDDDDDDDDDDDr", 'D'),			/* without a JIT */
-	ENTRY(kload, "ffDcDffDDDDDDDr", 's'),
+	ENTRY(none, "DDDDDDDDDDDDDDDDr", 'O'),
+	ENTRY(uaccess, "ffDfDffDDDDDDDfff", 'f'),
+	ENTRY(kaccess, "nnDnDnnDDDDDDDfff", 'f'),
+	ENTRY(zeropad, "DDDDDDDDDDDDDDfff", 'f'),
+	ENTRY(bpf, "DDDDDDDDDDDDDDDDr", 'D'),			/* without a JIT */
+	ENTRY(kload, "ffDcDffDDDDDDDDDr", 's'),
 #ifdef CONTRACT_KLOAD_FAR_DATA
-	ENTRY(kload_far, "ffDcDffDDDDDDDr", 's'),
+	ENTRY(kload_far, "ffDcDffDDDDDDDDDr", 's'),
 #endif
 #ifdef EX_TYPE_UACCESS_CPY
-	ENTRY(cpy_from, "ffDcDffDDDDDfff", 'f'),		/* loads user memory */
-	ENTRY(cpy_to, "ffDfDffDDDDDDDr", 'O'),		/* loads kernel memory */
+	ENTRY(cpy_from, "ffDcDffDDDDDDDfff", 'f'),		/* loads user memory */
+	ENTRY(cpy_to, "ffDfDffDDDDDDDDDr", 'O'),		/* loads kernel memory */
 #endif
 };
 

@@ -54,6 +54,21 @@ CONFIG_ARM64_PAN=y
 CONFIG_ARM64_TAGGED_ADDR_ABI=y
 CONFIG_ARM64_MTE=y
 """
+# What else the overlay changes, and others may have
+OTHERS = """
+CONFIG_SYSFS=y
+CONFIG_PROC_FS=y
+CONFIG_FUTEX=y
+CONFIG_SWAP=y
+CONFIG_NET=y
+CONFIG_INET=y
+CONFIG_ZSMALLOC=y
+CONFIG_ZRAM=m
+CONFIG_BLK_DEV_LOOP=m
+CONFIG_FUSE_FS=m
+CONFIG_GFS2_FS=m
+CONFIG_BTRFS_FS=m
+"""
 GHES = """
 CONFIG_EFI=y
 CONFIG_ACPI=y
@@ -63,21 +78,22 @@ CONFIG_ACPI_APEI_GHES=y
 CONFIGS = {
     "ghes": (ARM64, COMMON + MTE + DAX + GHES),
     "noghes": (ARM64, COMMON + MTE),        # nor ACPI, which would double the build
-    "x86": (X86, COMMON + DAX + "CONFIG_X86_MCE=y\n"),
-    "ppc": (PPC, COMMON + DAX + "CONFIG_PPC64=y\nCONFIG_PPC_BOOK3S_64=y\n"
+    "x86": (X86, COMMON + DAX + OTHERS + GHES + "CONFIG_PCI=y\nCONFIG_X86_MCE=y\n"),
+    "ppc": (PPC, COMMON + DAX + OTHERS + "CONFIG_PPC64=y\nCONFIG_PPC_BOOK3S_64=y\n"
                  "CONFIG_CPU_LITTLE_ENDIAN=y\nCONFIG_PPC_PSERIES=y\n"),
 }
 
 # Objects of files that use what the overlay's headers say.
 GENERIC = ("mm/memory.o mm/khugepaged.o mm/ksm.o mm/util.o mm/migrate.o lib/iov_iter.o "
            "lib/usercopy.o fs/coredump.o fs/dax.o").split()
-# Changed for arm64; elsewhere not one instruction is.
-UNCHANGED = ["lib/iov_iter.o", "fs/splice.o"]
+# Changed for arm64; elsewhere not one instruction is, nor where an inline function of ours is.
+UNCHANGED = ("lib/iov_iter.o fs/splice.o fs/read_write.o fs/fuse/dev.o mm/filemap.o mm/ksm.o "
+             "mm/page_io.o block/fops.o drivers/block/zram/zram_drv.o").split()
 OBJECTS = {
     "noghes": [*(o for o in GENERIC if o != "fs/dax.o"), "arch/arm64/kernel/process.o",
                *(f"arch/arm64/mm/{n}.o" for n in ("copypage", "extable", "fault"))],
-    "x86": [*GENERIC, "arch/x86/lib/copy_mc.o", "arch/x86/lib/usercopy_64.o"],
-    "ppc": [*GENERIC, "arch/powerpc/mm/fault.o", "arch/powerpc/kernel/traps.o"],
+    "x86": ["arch/x86/lib/copy_mc.o", "arch/x86/lib/usercopy_64.o"],
+    "ppc": ["arch/powerpc/mm/fault.o", "arch/powerpc/kernel/traps.o"],
 }
 
 
@@ -342,8 +358,12 @@ def links(ours, base):
         raise Fail(f"{min(gone)}: defined by the base, and here no more")
 
 
-# Assembly that is exported
+# What is exported, of which file; some of it is assembly, and some C that is built as it is.
 FOR_MODULES = ("memcpy_mc", "mem_has_poison")
+EXPORTED = {"arch/arm64/lib/memcmp_mc": ("memcmp_mc",), "arch/arm64/mm/sea": ("before_poison",),
+            "arch/arm64/mm/copypage": ("copy_mc_highpage", "copy_mc_user_highpage"),
+            "lib/iov_iter": ("__iov_iter_moved_end",),
+            **{f"arch/arm64/lib/{name}": (name,) for name in FOR_MODULES}}
 
 
 def modules(k):
@@ -353,17 +373,18 @@ def modules(k):
     # Without vmlinux, which takes minutes, modpost knows no symbol: look for ours below.
     k.make(arch, build, "KBUILD_MODPOST_WARN=1", "modules")
     c = "arch/arm64/lib/memcmp_mc.o"
-    k.objects("ghes", [c, *(f"arch/arm64/lib/{name}.o" for name in FOR_MODULES)])
+    k.objects("ghes", [f"{name}.o" for name in EXPORTED])
     undefined = set()
     for name in ("libnvdimm", "nd_pmem"):
         path = os.path.join(build, f"drivers/nvdimm/{name}.ko")
         undefined |= set(run(f"{arch[1]}nm", "-u", path)[1].split())
     if "memcpy_mc" not in undefined:
         raise Fail("neither module calls memcpy_mc")
-    for name in FOR_MODULES:
-        path = os.path.join(build, f"arch/arm64/lib/{name}.o")
-        if f"__export_symbol_{name}" not in run(f"{arch[1]}nm", path)[1].split():
-            raise Fail(f"{name} is not exported to modules")
+    for file, names in EXPORTED.items():
+        there = run(f"{arch[1]}nm", os.path.join(build, f"{file}.o"))[1].split()
+        for name in names:
+            if f"__export_symbol_{name}" not in there:
+                raise Fail(f"{name} is not exported to modules")
     # With CONFIG_MODVERSIONS no module can be loaded that calls what has no prototype there.
     prototypes = os.path.join(build, "prototypes.c")
     with open(prototypes, "w", encoding="utf-8") as f:
@@ -374,7 +395,8 @@ def modules(k):
     if p.returncode:
         raise Fail("not in asm/asm-prototypes.h: "
                    f"{next((l for l in p.stderr.splitlines() if 'error:' in l), '?')}")
-    return f"they call memcpy_mc; {', '.join(FOR_MODULES)} are exported, with prototypes"
+    return (f"they call memcpy_mc; {sum(map(len, EXPORTED.values()))} routines are "
+            "exported, those of assembly with prototypes")
 
 
 def warnings(text, k):
@@ -419,7 +441,9 @@ def other_architecture(name):
         _, build = k.configure(name)
         require(k, build, "CONFIG_ARCH_HAS_COPY_MC=y", "CONFIG_FS_DAX=y",
                 "CONFIG_TRANSPARENT_HUGEPAGE=y")
-        said = new_warnings(k, name, OBJECTS[name], ["W=1"])
+        shared = [o for o in touched_objects(k) if not o.startswith(("arch/", "kunit/")) and
+                  (name == "x86" or "/apei/" not in o)]
+        said = new_warnings(k, name, [*shared, *OBJECTS[name]], ["W=1"])
         ours, _ = k.objects(name, UNCHANGED)
         base, _ = k.objects(name, UNCHANGED, base=True)
         for o in UNCHANGED:
@@ -433,7 +457,7 @@ def touched_objects(k):
     """The arm64 objects of all files that the overlay adds or changes, and of header users."""
     found = set(GENERIC)
     for name in k.tree.git.changed(k.tree.git.tree("base"), k.tree.work_tree()):
-        if re.match(r"(arch/arm64|drivers|fs|mm|lib|kunit)/(?!tests/).*\.[cS]$", name):
+        if re.match(r"(arch/arm64|drivers|fs|kernel|mm|lib|kunit)/(?!tests/).*\.[cS]$", name):
             found.add(name[:-1] + "o")
     return sorted(found)
 
