@@ -214,14 +214,14 @@ def bad_lines(lines, wanted=()):
 
 
 def judge(log, lines, config, expected, must_have, must_lack=(), skips_asked_for=False,
-          stopped=()):
+          stopped=(), must_say=()):
     """Judges a run by its log.
 
     log: reads these lines, a new ktap.Log or SelftestLog; config: the text of the kernel's
     .config; expected: the suites that must have run; must_have, must_lack: the features that
     this run was started with and without; skips_asked_for: somebody told kunit to skip what a
     filter leaves out; stopped: suites with a case that was the end of a boot, which somebody
-    else has to say.
+    else has to say; must_say: texts of the log.
     """
     for line in lines:
         log.feed(line)
@@ -245,6 +245,7 @@ def judge(log, lines, config, expected, must_have, must_lack=(), skips_asked_for
         for name in must_lack:
             if features[name]:
                 problems.append(f"{name} is on although this run should be without it")
+        problems += [f"the log has no '{say}'" for say in must_say if say not in text]
     wanted, wrong = _deaths(found) if features["DEATHS"] else (set(), [])
     problems += wrong + log.problems + bad_lines(lines, wanted)
 

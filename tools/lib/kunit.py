@@ -39,6 +39,7 @@ class Machine:
     hardware: tuple = ()    # more of QEMU's options
     arguments: str = ""     # the kernel's
     lacks: tuple = ()       # of what the machine has otherwise
+    says: tuple = ()        # texts of its log, why that is
 
     def but(self, *names):
         """The same but for what VARIANTS has under these names."""
@@ -49,6 +50,7 @@ class Machine:
                 machine, **{k: v[k] for k in ("qemu", "hardware") if k in v},
                 options=(*machine.options, *v.get("options", ())),
                 lacks=(*machine.lacks, *v.get("lacks", ())),
+                says=(*machine.says, *v.get("says", ())),
                 build=machine.build + v.get("suffix", ""),
                 arguments=f"{machine.arguments} {v.get('arguments', '')}".strip())
         return machine
@@ -77,9 +79,10 @@ VARIANTS = {
     "kasan-off": {"words": "without KASAN", "arguments": "kasan=off"},
     "cpus2": {"words": "with two CPUs", "arguments": "maxcpus=2"},
     "dt": {"words": "without ACPI", "qemu": "tools/qemu/arm64_dt.py", "lacks": ("ACPI",)},
-    "plain": {"words": "on kunit.py's own machine", "qemu": "", "lacks": ("RIG", "ACPI", "MTE")},
+    "plain": {"words": "on kunit.py's own machine", "qemu": "", "lacks": ("RIG", "ACPI", "MTE"),
+              "says": ("needs RIG: EL2, as of -machine virtualization=on",)},
     "vhe": {"words": "with the kernel at EL2", "qemu": "tools/qemu/arm64_vhe.py",
-            "lacks": ("RIG", "ACPI")},
+            "lacks": ("RIG", "ACPI"), "says": ("needs RIG: a kernel at EL1",)},
     "lockdep": {"words": "with lockdep", "suffix": "-lockdep",
                 "options": ("--kconfig_add=CONFIG_PROVE_LOCKING=y",)},
     "16k": {"words": "with pages of 16K", "suffix": "-16k",
@@ -212,7 +215,7 @@ def build_with_progress(cmd, top, build, log, total_file, guess=SUITES.objects, 
                 break
             done = objects(build, start - 1)
             progress.show(f"   built {done} of about {max(total, done)} objects" if fresh
-                          else f"   built {done} objects anew")
+                          else f"   built {ui.number(done, 'object')} anew")
     progress.clear()
     if p.returncode:
         with open(log, encoding="utf-8", errors="replace") as f:
@@ -225,7 +228,7 @@ def build_with_progress(cmd, top, build, log, total_file, guess=SUITES.objects, 
     if fresh or not known:
         with open(total_file, "w", encoding="ascii") as f:
             f.write(str(objects(build)))
-    ui.note(f"{made} objects in {time.time() - start:.0f} s")
+    ui.note(f"{ui.number(made, 'object')} in {time.time() - start:.0f} s")
 
 
 @dataclasses.dataclass
@@ -412,7 +415,8 @@ def build_inputs(result, extra):
     programs = [_file(shutil.which(p) or "") for p in (CROSS + "gcc", CROSS + "ld", "gcc", "make")]
     environ = {k: v for k, v in os.environ.items() if _BUILD_ENVIRON.fullmatch(k)}
     return [result.work or result.tree.work_tree(),
-            [_read(os.path.join(tree.REPO, c)) for c in result.machine.config],
+            # All machines' are for one kernel, the usual one's.
+            [_read(os.path.join(tree.REPO, c)) for c in (*result.machine.config, SUITES.qemu)],
             *map(list, (result.machine.options, extra)), programs, environ]
 
 
@@ -511,7 +515,8 @@ def boot_suites(args, extra, result):
         [] if has_option(extra, "--filter") and FAST not in extra else result.expected,
         must_have(result.version, result.qemu, machine, extra),
         must_lack(result.qemu, machine, extra),
-        skips_asked_for=has_option(extra, "--filter_action"), stopped=done.stopped)
+        skips_asked_for=has_option(extra, "--filter_action"), stopped=done.stopped,
+        must_say=machine.says)
     problems = result.verdict.problems
     problems[:0] = done.problems
     _parse(kunit, top, args, result)

@@ -110,7 +110,7 @@ class Programs:
         for name in (*self.names, *TOOLS):
             if not os.path.exists(os.path.join(self.out, name)):
                 raise Fail(f"{self.source}: make leaves no {name} in {self.out}")
-        ui.note(f"{len(self.names)} programs in {self.out}")
+        ui.note(f"{ui.number(len(self.names), 'program')} in {self.out}")
 
     def files(self):
         """{where it goes: file}"""

@@ -58,6 +58,10 @@ class Judge(unittest.TestCase):
         self.bad(GOOD, "^MTE is on although this run should be without it", must_lack=("MTE",))
         self.assertEqual(self.judge(GOOD, must_lack=("MOPS",)).problems, [])
 
+    def test_text_that_must_be_there(self):
+        self.bad(GOOD, "^the log has no 'needs RIG: EL2'$", must_say=("needs RIG: EL2",))
+        self.assertEqual(self.judge(GOOD, must_say=("Totals: pass:3",)).problems, [])
+
     def test_good(self):
         v = self.judge(GOOD)
         self.assertEqual(v.problems, [])

@@ -199,6 +199,7 @@ class Stamp(Case):
             yield write(top, "lib/old.c", "int edited;\n")
             yield write(top, "lib/fresh.c", "int fresh;\n")
             yield write(self.repo, ".kunitconfig", "CONFIG_KUNIT=y\nCONFIG_X=y\n")
+            yield write(self.repo, kunit.SUITES.qemu, "QEMU_ARCH = None\n")
             yield write(self.build_dir(), f"kunit/{kunit.IMAGE}", "other")
             yield write(self.build_dir(), "kunit/.config", "other")
             yield os.unlink(os.path.join(self.build_dir(), "kunit", kunit.IMAGE))
