@@ -412,29 +412,37 @@ def own(args, given, arguments, machine=kunit.USER):
     word = program.word(next(iter(files)), arguments)
     with kunit.prepare(args, machine, packages.SELFTESTS) as result:
         kunit.build(args, result)
-        init = Programs(result.tree, args.jobs).files()["/init"]
-        os.makedirs(os.path.join(result.tree.home, "init"), exist_ok=True)
-        initrd = initramfs(os.path.join(result.tree.home, "init", "initramfs.cpio"),
-                           {"/init": init, **files}, result.dir)
-        result = kunit.beside(result, "init")
-        ui.step(f"boot and {os.path.basename(given[0])}")
-        shown = []
-
-        def seen(line):
-            if shown or "Run /init as init process" in line:
-                shown.append(line)
-                ui.say(line)
-
-        lines, hung = boot(command(result, initrd, [word]), result.log, args.timeout, seen)
-    code, problems = program.outcome(lines)
-    problems = _ending(code, hung, args.timeout) + problems
-    if not shown:
-        _last_lines(lines)
+        code, problems, _, log = boot_own(args, result, files, word)
     for problem in problems:
         ui.say(f"FAIL {problem}")
     ui.step("summary")
     ui.note(f"kernel   Linux {result.version}")
     ui.note(f"QEMU     {'.'.join(map(str, result.qemu))}")
     ui.note(f"program  {program.words(code)}")
-    ui.note(f"log      {result.log}")
+    ui.note(f"log      {log}")
     return code or bool(problems)
+
+
+def boot_own(args, result, files, word):
+    """Boots the rig with these files and has init run this word.
+
+    Gives the exit code, None if there was none, what is wrong, the lines shown, and the log.
+    """
+    init = Programs(result.tree, args.jobs).files()["/init"]
+    there = kunit.beside(result, "init")
+    initrd = initramfs(os.path.join(os.path.dirname(there.log), "initramfs.cpio"),
+                       {"/init": init, **files}, result.dir)
+    ui.step(f"boot and {word.partition(',')[0]}")
+    shown = []
+
+    def seen(line):
+        if shown or "Run /init as init process" in line:
+            shown.append(line)
+            ui.say(line)
+
+    lines, hung = boot(command(there, initrd, [word]), there.log, args.timeout, seen)
+    code, problems = program.outcome(lines)
+    problems = _ending(code, hung, args.timeout) + problems
+    if not shown:
+        _last_lines(lines)
+    return code, problems, shown, there.log
