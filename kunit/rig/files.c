@@ -15,9 +15,26 @@
 #include "firmware.h"
 #include "sea_rig.h"
 
-static void show_page(void *m, phys_addr_t pa)
+/* The last two at once: the asynchronous record has been written, the other one has not. */
+static const struct {
+	unsigned int shift;
+	const char *text;
+} answers[] = {
+	{ S2_FATAL_SHIFT, "fatal" },
+	{ S2_NO_ADDRESS_SHIFT, "no-address" },
+	{ S2_ASYNC_SHIFT, "async" },
+	{ S2_NO_RECORD_SHIFT, "no-record" },
+};
+
+static void show_page(void *m, u64 leaf)
 {
-	seq_printf(m, "0x%llx\n", pa);
+	int i;
+
+	seq_printf(m, "0x%llx%s", leaf & S2_ADDR, leaf & S2_VALID ? "" : " dead");
+	for (i = 0; i < ARRAY_SIZE(answers); i++)
+		if (leaf & BIT(answers[i].shift))
+			seq_printf(m, " %s", answers[i].text);
+	seq_putc(m, '\n');
 }
 
 static void show_poison(struct seq_file *m)
@@ -31,6 +48,8 @@ static void show_stats(struct seq_file *m)
 
 	sea_rig_stats(&s);
 	seq_printf(m, "aborts %llu\nagain %llu\nlost %llu\n", s.aborts, s.again, s.lost);
+	/* What EINJ's trigger says of the last error; fatal, it is the end. */
+	seq_printf(m, "severity %llu\n", READ_ONCE(rig_firmware.severity));
 }
 
 static void show_report(struct seq_file *m)
