@@ -149,6 +149,13 @@ long rig_stat(const char *name)
 	return number_in(RIG "stats", name);
 }
 
+bool nothing_poisoned(void)
+{
+	char list[64];
+
+	return !read_file(RIG "poison", list, sizeof(list)) && !list[0];
+}
+
 int rig_repair(void)
 {
 	int err = write_file(RIG "repair", "1");

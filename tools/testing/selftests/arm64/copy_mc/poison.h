@@ -76,6 +76,9 @@ bool worker_may_isolate(void);
 /* A number in sea_rig/stats: "aborts", "again", "lost"; -1 if there is none */
 long rig_stat(const char *name);
 
+/* Does the rig list no page? */
+bool nothing_poisoned(void);
+
 /*
  * No poison any more, the contents are as last stored, and what is poisoned from
  * now on is reported as usual; 0 or -errno. What is isolated stays isolated.

@@ -54,13 +54,6 @@ static const struct {
 	{ RIG "table",		"mine",			EINVAL },
 };
 
-static bool nothing_poisoned(void)
-{
-	char list[64];
-
-	return !read_file(RIG "poison", list, sizeof(list)) && !list[0];
-}
-
 /* The kernel's log, from now on */
 static int open_log(void)
 {
@@ -145,7 +138,47 @@ static uint64_t first_of_memory(void)
 	return start;
 }
 
-/* What is no memory, masks wider than a page, flags that do not exist */
+/* An error type, one more bit of which makes it one of the vendor's; a mask */
+#define UE		EINJ_UNCORRECTABLE
+#define VENDOR_TYPE	0x80000000
+#define PAGE		(~0xfffULL)
+
+/* What EINJ's files are told, and what becomes of it */
+struct command {
+	unsigned int type;
+	unsigned int flags;
+	unsigned int vendor_flags;	/* those of a type of the vendor's */
+	uint64_t address, mask;
+	int err;
+};
+
+static int command(const struct command *c)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} files[] = {
+		{ EINJ "error_type",	c->type },
+		{ EINJ "flags",		c->flags },
+		{ EINJ "vendor_flags",	c->vendor_flags },
+		{ EINJ "param1",	c->address },
+		{ EINJ "param2",	c->mask },
+		{ EINJ "notrigger",	1 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		if (write_file(files[i].name, "0x%llx",
+			       (unsigned long long)files[i].value))
+			return -EIO;
+	return write_file(EINJ "error_inject", "1");
+}
+
+/*
+ * What is no memory, masks wider than a page, and flags that do not exist the kernel's
+ * driver stops. The firmware has to refuse what names no address of memory, and types that
+ * it does not have.
+ */
 TEST_F(poison, refused)
 {
 	char *page = map_pair(MAP_PRIVATE);
@@ -153,19 +186,23 @@ TEST_F(poison, refused)
 			  -1, 0);
 	int zero_byte = child_load(zero);	/* which maps the zero page */
 	uint64_t own = phys_addr(page), ram = first_of_memory();
-	const struct {
-		uint64_t address, mask;
-		int flags;
-		int err;
-	} refused[] = {
-		{ 0,			~0xfffULL,	2, EINVAL },
-		{ 0x09000000,		~0xfffULL,	2, EINVAL },
-		{ ~0ULL,		~0xfffULL,	2, EINVAL },
-		{ ram - 1,		~0xfffULL,	2, EINVAL },
-		{ own,			0,		2, EINVAL },
-		{ own,			~0x1fffULL,	2, EINVAL },
-		{ own,			~0xfffULL,	16, EINVAL },
-		{ phys_addr(zero),	~0xfffULL,	2, EADDRINUSE },
+	const struct command refused[] = {
+		{ UE,			2, 0, 0,		PAGE,		EINVAL },
+		{ UE,			2, 0, 0x09000000,	PAGE,		EINVAL },
+		{ UE,			2, 0, ~0ULL,		PAGE,		EINVAL },
+		{ UE,			2, 0, ram - 1,		PAGE,		EINVAL },
+		{ UE,			2, 0, own,		0,		EINVAL },
+		{ UE,			2, 0, own,		2 * PAGE,	EINVAL },
+		{ UE,			16, 0, own,		PAGE,		EINVAL },
+		{ UE,			2, 0, phys_addr(zero),	PAGE,		EADDRINUSE },
+		/* by the firmware */
+		{ UE,			1, 0, own,		PAGE,		EINVAL },
+		{ UE,			4, 0, own,		PAGE,		EINVAL },
+		{ UE,			5, 0, own,		PAGE,		EINVAL },
+		{ VENDOR_TYPE,		0, 1, own,		PAGE,		EINVAL },
+		{ VENDOR_TYPE,		0, 2, own,		PAGE,		EINVAL },
+		{ VENDOR_TYPE | UE,	0, 1, own,		PAGE,		EINVAL },
+		{ VENDOR_TYPE | UE,	0, 2, own,		PAGE,		EINVAL },
 	};
 	size_t i;
 
@@ -175,18 +212,15 @@ TEST_F(poison, refused)
 	ASSERT_NE(0U, ram);
 	ASSERT_EQ(0, zero_byte);
 	ASSERT_NE(0U, phys_addr(zero));
-	ASSERT_EQ(0, write_file(EINJ "error_type", "0x10"));
-	ASSERT_EQ(0, write_file(EINJ "notrigger", "1"));
 	for (i = 0; i < ARRAY_SIZE(refused); i++) {
-		EXPECT_EQ(0, write_file(EINJ "flags", "%d", refused[i].flags));
-		EXPECT_EQ(0, write_file(EINJ "param1", "%llu",
-					(unsigned long long)refused[i].address));
-		EXPECT_EQ(0, write_file(EINJ "param2", "%llu",
-					(unsigned long long)refused[i].mask));
-		EXPECT_EQ(-refused[i].err, write_file(EINJ "error_inject", "1"))
-			TH_LOG("%llx", (unsigned long long)refused[i].address);
+		EXPECT_EQ(-refused[i].err, command(&refused[i]))
+			TH_LOG("type %x, flags %x and %x, %llx", refused[i].type,
+			       refused[i].flags, refused[i].vendor_flags,
+			       (unsigned long long)refused[i].address);
+		EXPECT_TRUE(nothing_poisoned());
+		EXPECT_EQ(0, rig_repair());
 	}
-	EXPECT_TRUE(nothing_poisoned());
+	EXPECT_EQ(0, write_file(EINJ "vendor_flags", "0"));
 	EXPECT_TRUE(same_pages(page, 2 * page_size));
 }
 
@@ -431,6 +465,76 @@ TEST_F(poison, exact)
 	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
 	EXPECT_ISOLATED(c->pa, 1);
 	EXPECT_ABORTS(1);
+}
+
+/* Masks finer than a page, and addresses in it, of which the mask may leave less */
+static const struct mask {
+	unsigned int offset;
+	uint64_t mask;
+} masks[] = {
+	{ 0x100,	~0x3fULL },
+	{ 0x123,	~0x3fULL },
+	{ 0xfff,	~0x3fULL },
+	{ 0,		~0x7ffULL },
+	{ 0xfff,	~0ULL },
+};
+
+/* How much the firmware poisons at a time, whatever the size of a page is here */
+#define GRANULE		4096
+
+static bool lists_only(uint64_t pa, const char *how)
+{
+	char list[256], line[64];
+
+	snprintf(line, sizeof(line), "0x%llx%s\n", (unsigned long long)pa, how);
+	return !read_file(RIG "poison", list, sizeof(list)) && !strcmp(list, line);
+}
+
+static long load_granule(struct child *c)
+{
+	char *p = mmap(NULL, 3 * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *granule = p + page_size;
+	const struct mask *m = c->arg;
+	struct command cmd = { .type = UE, .flags = 2, .mask = m->mask };
+	long aborts;
+
+	need(p != MAP_FAILED, "memory");
+	fill_pages(p, 3 * page_size);
+	/* As nobody is told, nobody isolates it after the first load. */
+	need(!write_file(RIG "report", "%d", NO_RECORD), "report");
+	aborts = rig_stat("aborts");
+	c->va = granule;
+	c->pa = phys_addr(granule);
+	cmd.address = c->pa + m->offset;
+	need(!command(&cmd), "error_inject");
+	need(lists_only(c->pa, " no-record"), "one granule");
+	need(child_load(granule) < 0 && child_load(granule + GRANULE - 1) < 0,
+	     "its ends");
+	need(rig_stat("aborts") == aborts + 2, "two aborts");
+	need(same_pages(p, page_size), "what is before");
+	need(child_load(granule + GRANULE) == page_byte(page_size + GRANULE),
+	     "what is behind");
+	need(rig_stat("aborts") == aborts + 2, "no abort");
+	need(!rig_repair(), "repair");
+	c->pa = 0;
+	return !same_pages(p, 3 * page_size);
+}
+
+TEST_F(poison, mask)
+{
+	struct child *c;
+	size_t i;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
+		c = run_child(load_granule, (void *)&masks[i]);
+		EXPECT_EXITED(c)
+			TH_LOG("%x", masks[i].offset);
+		EXPECT_RET(c, 0, 0);
+	}
+	EXPECT_EQ(self->corrupted, corrupted_pages());
 }
 
 /* Reported, and that is all. */
