@@ -224,6 +224,45 @@ TEST_F(poison, refused)
 	EXPECT_TRUE(same_pages(page, 2 * page_size));
 }
 
+/* ACPI 6.5, 5.2.6 "System Description Table Header" */
+#define TABLES		"/sys/firmware/acpi/tables/"
+#define TABLE_HEADER	36
+
+/* A table as user space has it: as long as it says it is, and not changed */
+static bool good_table(const char *path, const char *signature)
+{
+	unsigned char table[2048], sum = 0;
+	int fd = open(path, O_RDONLY), i, n;
+	uint32_t length;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, table, sizeof(table));
+	close(fd);
+	if (n <= TABLE_HEADER || memcmp(table, signature, 4) ||
+	    memcmp(table + 10, "SEARIG", 6))
+		return false;
+	memcpy(&length, table + 4, sizeof(length));
+	for (i = 0; i < n; i++)
+		sum += table[i];
+	return length == (uint32_t)n && !sum;
+}
+
+/* Tools for servers look at these before they do anything. */
+TEST_F(poison, tables)
+{
+	char text[256];
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	EXPECT_TRUE(good_table(TABLES "HEST", "HEST"));
+	EXPECT_TRUE(good_table(TABLES "EINJ", "EINJ"));
+	EXPECT_EQ(0, read_file(EINJ "vendor", text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, "vendor_id="));
+	EXPECT_EQ(0, read_file(EINJ "vendor_flags", text, sizeof(text)));
+	EXPECT_STREQ("0x00000000\n", text);
+}
+
 /* Calls @fn with the path of each file in the directory; how many there were */
 static int each_file(const char *dir, void (*fn)(const char *path))
 {
