@@ -38,6 +38,7 @@ struct child {
 	void *addr;		/* si_addr */
 	void *pc;		/* where it was */
 	int lsb;		/* si_addr_lsb, -1 if si_code has none */
+	uint64_t esr;		/* ESR_EL1, 0 if the signal does not say */
 
 	long ret;		/* what its function returned, and errno then */
 	int err;

@@ -18,10 +18,18 @@
 
 #include "fixture.h"
 
+/* DDI 0487, ESR_ELx.EC, "Data Abort from a lower Exception level" */
+#define EC_DATA_ABORT	0x24UL
+
 /* What the file "report" takes */
 #define NO_ADDRESS	1
 #define NO_RECORD	2
 #define ASYNC		4
+
+/* UEFI 2.10, N.2.1 "Record Header", as "stats" has it of the last error */
+#define SEVERITY_RECOVERABLE	0
+#define SEVERITY_FATAL		1
+#define SEVERITY_CORRECTED	2
 
 /* What must not be taken; it leaves the file's value as it was */
 static const struct {
@@ -589,6 +597,7 @@ TEST_F(poison, correctable)
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_EQ(0, inject(EINJ_CORRECTABLE, phys_addr(p), true));
 	EXPECT_TRUE(kernel_says(kmsg, "severity: corrected"));
+	EXPECT_EQ(SEVERITY_CORRECTED, rig_stat("severity"));
 	EXPECT_TRUE(nothing_poisoned());
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_FALSE(page_flag(phys_addr(p), KPF_HWPOISON));
@@ -597,7 +606,7 @@ TEST_F(poison, correctable)
 	close(kmsg);
 }
 
-/* Fatal is who consumes it: nobody does. */
+/* Fatal is who consumes it: nobody does. The rig knows, and so does what would trigger it. */
 TEST_F(poison, fatal)
 {
 	char *p = map_pair(MAP_PRIVATE);
@@ -607,11 +616,55 @@ TEST_F(poison, fatal)
 		SKIP(return, "needs RIG");
 	ASSERT_EQ(0, inject(EINJ_FATAL, pa, false));
 	EXPECT_EQ(0, child_store(p, page_byte(0)));
-	EXPECT_FALSE(nothing_poisoned());
+	EXPECT_TRUE(lists_only(pa, " fatal"));
+	EXPECT_EQ(SEVERITY_FATAL, rig_stat("severity"));
 	EXPECT_EQ(0, rig_repair());
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_FALSE(page_flag(pa, KPF_HWPOISON));
 	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(0);
+}
+
+/* What `report` says holds for the errors from then on, of each severity. */
+static const struct {
+	int report;
+	const char *how;
+} reports[] = {
+	{ 0,			"" },
+	{ NO_ADDRESS,		" no-address" },
+	{ NO_RECORD,		" no-record" },
+	{ ASYNC,		" async" },
+	{ ASYNC | NO_ADDRESS,	" no-address async" },
+};
+
+TEST_F(poison, report)
+{
+	char *p = map_pair(MAP_PRIVATE), how[64], text[16];
+	uint64_t pa = phys_addr(p);
+	size_t i;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	for (i = 0; i < ARRAY_SIZE(reports); i++) {
+		ASSERT_EQ(0, write_file(RIG "report", "%d", reports[i].report));
+		ASSERT_EQ(0, read_file(RIG "report", text, sizeof(text)));
+		EXPECT_EQ(reports[i].report, atoi(text));
+
+		ASSERT_EQ(0, inject(EINJ_FATAL, pa, false));
+		snprintf(how, sizeof(how), " fatal%s", reports[i].how);
+		EXPECT_TRUE(lists_only(pa, how)) TH_LOG("%s", how);
+		/* The last word counts. */
+		ASSERT_EQ(0, inject(EINJ_UNCORRECTABLE, pa, false));
+		EXPECT_TRUE(lists_only(pa, reports[i].how))
+			TH_LOG("%s", reports[i].how);
+		EXPECT_EQ(SEVERITY_RECOVERABLE, rig_stat("severity"));
+		EXPECT_EQ(0, rig_repair_page(pa));
+	}
+	EXPECT_TRUE(nothing_poisoned());
+	EXPECT_EQ(0, rig_repair());
+	EXPECT_EQ(0, read_file(RIG "report", text, sizeof(text)));
+	EXPECT_EQ(0, atoi(text));
+	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_ABORTS(0);
 }
 
@@ -677,6 +730,24 @@ TEST_F(poison, no_address_write)
 	EXPECT_ABORTS(1);
 }
 
+/* An asynchronous record comes first, and says as little. */
+TEST_F(poison, async_no_address)
+{
+	int how = ASYNC | NO_ADDRESS;
+	long again = rig_stat("again");
+	struct child *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	c = run_child(consume, &how);
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, SI_KERNEL, NULL, -1);
+	EXPECT_LT(again, rig_stat("again"));
+	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(1);
+}
+
 /* Nobody claims the abort: the process is told of it, but of no memory error. */
 TEST_F(poison, no_record)
 {
@@ -691,6 +762,35 @@ TEST_F(poison, no_record)
 	EXPECT_SIGBUS(c, BUS_OBJERR, c->va, -1);
 	EXPECT_EQ(self->corrupted, corrupted_pages());
 	EXPECT_ABORTS(1);
+}
+
+/* ESR_EL1.SET is in what a process is told if nobody has claimed the abort. */
+static long load_at_severity(struct child *c)
+{
+	int how = NO_RECORD;
+
+	need(!write_file(RIG "set", "%d", *(int *)c->arg), "set");
+	c->arg = &how;
+	return consume(c);
+}
+
+TEST_F(poison, severity)
+{
+	static const int sets[] = { 0, 2, 3 };
+	struct child *c;
+	size_t i;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		c = run_child(load_at_severity, (void *)&sets[i]);
+		EXPECT_EXITED(c);
+		EXPECT_EQ(-1, c->ret);
+		EXPECT_SIGBUS(c, BUS_OBJERR, c->va, -1);
+		EXPECT_EQ(EC_DATA_ABORT, c->esr >> 26);
+		EXPECT_EQ((uint64_t)sets[i], c->esr >> 11 & 3);
+	}
+	EXPECT_ABORTS(ARRAY_SIZE(sets));
 }
 
 /*
