@@ -428,6 +428,54 @@ TEST_F(poison, killed)
 	EXPECT_TRUE(nothing_poisoned());
 }
 
+/*
+ * A test may die, too: its fixture ends the poison, not the one of the next test. The page is
+ * that of a file, as it must not be freed meanwhile.
+ */
+#define LEFT	"/tmp/rig.left"
+
+static char *map_left(int flags)
+{
+	int fd = open(LEFT, O_RDWR | O_CLOEXEC | flags, 0600);
+	char *p;
+
+	if (fd < 0 || ftruncate(fd, page_size))
+		return MAP_FAILED;
+	p = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return p;
+}
+
+TEST_F_SIGNAL(poison, died, SIGKILL)
+{
+	char *p;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	p = map_left(O_CREAT);
+	ASSERT_NE(MAP_FAILED, p);
+	fill_pages(p, page_size);
+	ASSERT_NE(0U, poison_page(p));
+	ASSERT_FALSE(nothing_poisoned());
+	kill(getpid(), SIGKILL);
+}
+
+TEST_F(poison, died_before)
+{
+	char *p = map_left(0);
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	EXPECT_TRUE(self->was_clean);
+	/* Who asks for this test alone has no such page. */
+	if (p == MAP_FAILED)
+		return;
+	unlink(LEFT);
+	EXPECT_TRUE(same_pages(p, page_size));
+	EXPECT_FALSE(page_flag(phys_addr(p), KPF_HWPOISON));
+	EXPECT_ABORTS(0);
+}
+
 static size_t lines_in(const char *text)
 {
 	size_t lines = 0;
