@@ -774,6 +774,8 @@ static const struct report {
 	  CPER_SEV_FATAL, .drop = true },
 	{ "asynchronous first", SEA_RIG_POISON | SEA_RIG_ASYNC, true, CPER_SEV_RECOVERABLE, true,
 	  .isolated = BEFORE },
+	{ "asynchronous first, no address",
+	  SEA_RIG_POISON | SEA_RIG_ASYNC | SEA_RIG_NO_ADDRESS, true, CPER_SEV_RECOVERABLE },
 	{ "dead", SEA_RIG_DEAD, .claim = -ENOENT },
 };
 
@@ -805,7 +807,7 @@ static void reported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, left, report->claim ? 0 : 24);
 	KUNIT_EXPECT_EQ(test, after.aborts - before.aborts, report->how != SEA_RIG_DEAD);
 	KUNIT_EXPECT_EQ(test, after.lost, before.lost);
-	KUNIT_EXPECT_EQ(test, after.again != before.again, report->isolated == BEFORE);
+	KUNIT_EXPECT_EQ(test, after.again != before.again, !!(report->how & SEA_RIG_ASYNC));
 
 	/* What was to come first has been read, too. */
 	KUNIT_EXPECT_FALSE(test, r->announced);

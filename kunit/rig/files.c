@@ -4,20 +4,40 @@
  * EINJ driver.
  */
 
+#define pr_fmt(fmt) "sea_rig: " fmt
+
 #include <linux/capability.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <linux/seq_file.h>
 
 #include "../../mm/internal.h"
 #include "firmware.h"
 #include "sea_rig.h"
 
-static void show_page(void *m, phys_addr_t pa)
+/* The last two at once: the asynchronous record has been written, the other one has not. */
+static const struct {
+	unsigned int shift;
+	const char *text;
+} answers[] = {
+	{ S2_FATAL_SHIFT, "fatal" },
+	{ S2_NO_ADDRESS_SHIFT, "no-address" },
+	{ S2_ASYNC_SHIFT, "async" },
+	{ S2_NO_RECORD_SHIFT, "no-record" },
+};
+
+static void show_page(void *m, u64 leaf)
 {
-	seq_printf(m, "0x%llx\n", pa);
+	int i;
+
+	seq_printf(m, "0x%llx%s", leaf & S2_ADDR, leaf & S2_VALID ? "" : " dead");
+	for (i = 0; i < ARRAY_SIZE(answers); i++)
+		if (leaf & BIT(answers[i].shift))
+			seq_printf(m, " %s", answers[i].text);
+	seq_putc(m, '\n');
 }
 
 static void show_poison(struct seq_file *m)
@@ -31,6 +51,8 @@ static void show_stats(struct seq_file *m)
 
 	sea_rig_stats(&s);
 	seq_printf(m, "aborts %llu\nagain %llu\nlost %llu\n", s.aborts, s.again, s.lost);
+	/* What EINJ's trigger says of the last error; fatal, it is the end. */
+	seq_printf(m, "severity %llu\n", READ_ONCE(rig_firmware.severity));
 }
 
 static void show_report(struct seq_file *m)
@@ -97,21 +119,30 @@ static int poison_table(u64 va)
  * @name: in its directory
  * @show: called when it is read
  * @set: called with a number that is written
+ * @takes: what it says to other numbers
  */
 struct rig_file {
 	const char *name;
 	void (*show)(struct seq_file *m);
 	int (*set)(u64 val);
+	const char *takes;
 };
 
 static const struct rig_file rig_files[] = {
 	{ "poison", .show = show_poison },
 	{ "stats", .show = show_stats },
-	{ "repair", .set = repair },
-	{ "report", show_report, set_report },
-	{ "set", show_set, set_set },
-	{ "table", .set = poison_table },
+	{ "repair", .set = repair, .takes = "takes 1, or the address of a page of memory" },
+	{ "report", show_report, set_report, "takes 0, 1, 2, 4 and 5" },
+	{ "set", show_set, set_set, "takes 0, 2 and 3" },
+	{ "table", .set = poison_table, .takes = "takes an address of the writer's" },
 };
+
+/* Whoever gets but a number of an error finds the reason in the kernel's log. */
+static int refuse(const struct rig_file *f, int err, const char *why)
+{
+	pr_info_ratelimited("%s: refused, %s\n", f->name, why);
+	return err;
+}
 
 static int rig_show(struct seq_file *m, void *v)
 {
@@ -127,9 +158,11 @@ static int rig_open(struct inode *inode, struct file *file)
 	const struct rig_file *f = inode->i_private;
 
 	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if ((file->f_mode & FMODE_READ && !f->show) || (file->f_mode & FMODE_WRITE && !f->set))
-		return -EACCES;
+		return refuse(f, -EPERM, "only with CAP_SYS_ADMIN");
+	if (file->f_mode & FMODE_READ && !f->show)
+		return refuse(f, -EACCES, "there is nothing to read");
+	if (file->f_mode & FMODE_WRITE && !f->set)
+		return refuse(f, -EACCES, "there is nothing to write");
 
 	return single_open(file, rig_show, inode->i_private);
 }
@@ -141,10 +174,13 @@ static ssize_t rig_write(struct file *file, const char __user *buf, size_t count
 	int err;
 
 	err = kstrtou64_from_user(buf, count, 0, &val);
-	if (!err)
-		err = f->set(val);
+	if (err)
+		return refuse(f, err, "takes a number of 64 bits");
+	err = f->set(val);
+	if (err)
+		return refuse(f, err, f->takes);
 
-	return err ?: count;
+	return count;
 }
 
 static const struct file_operations rig_fops = {

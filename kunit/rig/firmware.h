@@ -189,7 +189,7 @@ extern char rig_firmware_vectors[];
 
 int rig_window_init(struct rig_window *w);
 void rig_files_init(void);
-void rig_walk_poison(void (*fn)(void *arg, phys_addr_t pa), void *arg);
+void rig_walk_poison(void (*fn)(void *arg, u64 leaf), void *arg);
 
 #endif /* __ASSEMBLY__ */
 

@@ -376,10 +376,10 @@ void sea_rig_set_patience(unsigned int ms)
 }
 EXPORT_SYMBOL_IF_KUNIT(sea_rig_set_patience);
 
-/* Call @fn for each page that is poisoned, or dead. */
-void rig_walk_poison(void (*fn)(void *arg, phys_addr_t pa), void *arg)
+/* Call @fn with the leaf of each page that is poisoned, or dead. */
+void rig_walk_poison(void (*fn)(void *arg, u64 leaf), void *arg)
 {
-	u64 *pmd, *pte, i, j, k;
+	u64 *pmd, *pte, leaf, i, j, k;
 
 	for (i = 0; i < S2_ROOT_ENTRIES; i++) {
 		if (!(s2_root[i] & S2_TABLE))
@@ -389,9 +389,11 @@ void rig_walk_poison(void (*fn)(void *arg, phys_addr_t pa), void *arg)
 			if (!(READ_ONCE(pmd[j]) & BIT(S2_MARK_SHIFT)))
 				continue;
 			pte = __va(pmd[j] & S2_ADDR);
-			for (k = 0; k < S2_ENTRIES; k++)
-				if ((READ_ONCE(pte[k]) & ~S2_ADDR) != S2_HEALTHY)
-					fn(arg, pte[k] & S2_ADDR);
+			for (k = 0; k < S2_ENTRIES; k++) {
+				leaf = READ_ONCE(pte[k]);
+				if ((leaf & ~S2_ADDR) != S2_HEALTHY)
+					fn(arg, leaf);
+			}
 		}
 	}
 }

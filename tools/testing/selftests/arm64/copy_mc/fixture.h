@@ -22,6 +22,7 @@ FIXTURE(poison) {
 	long corrupted;		/* pages */
 	long aborts;		/* consumptions of poison */
 	long lost;		/* records */
+	bool was_clean;		/* the test before left no poison */
 };
 
 FIXTURE_SETUP(poison)
@@ -31,7 +32,10 @@ FIXTURE_SETUP(poison)
 	if (why)
 		SKIP(return, "%s", why);
 
+	self->was_clean = nothing_poisoned();
 	ASSERT_EQ(0, machine_as_booted());
+	if (rig)
+		ASSERT_TRUE(nothing_poisoned());
 	self->corrupted = corrupted_pages();
 	self->aborts = rig_stat("aborts");
 	self->lost = rig_stat("lost");
@@ -42,6 +46,8 @@ FIXTURE_TEARDOWN_PARENT(poison)
 {
 	poison_init();
 	EXPECT_EQ(0, machine_as_booted());
+	if (rig)
+		EXPECT_TRUE(nothing_poisoned());
 	EXPECT_EQ(self->lost, rig_stat("lost"));
 }
 

@@ -149,6 +149,13 @@ long rig_stat(const char *name)
 	return number_in(RIG "stats", name);
 }
 
+bool nothing_poisoned(void)
+{
+	char list[64];
+
+	return !read_file(RIG "poison", list, sizeof(list)) && !list[0];
+}
+
 int rig_repair(void)
 {
 	int err = write_file(RIG "repair", "1");
@@ -421,6 +428,17 @@ void need(bool ok, const char *what)
 	_exit(1);
 }
 
+/* What the signal says of the exception, if it came of one; the list ends with a zero. */
+static uint64_t esr_of(const ucontext_t *context)
+{
+	const struct _aarch64_ctx *head = (void *)context->uc_mcontext.__reserved;
+
+	for (; head->magic; head = (void *)((char *)head + head->size))
+		if (head->magic == ESR_MAGIC)
+			return ((const struct esr_context *)head)->esr;
+	return 0;
+}
+
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;
@@ -429,6 +447,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		me->code = info->si_code;
 		me->addr = info->si_addr;
 		me->pc = (void *)((ucontext_t *)context)->uc_mcontext.pc;
+		me->esr = esr_of(context);
 		me->lsb = -1;
 		if (me->code == BUS_MCEERR_AR || me->code == BUS_MCEERR_AO)
 			me->lsb = info->si_addr_lsb;

@@ -38,6 +38,7 @@ struct child {
 	void *addr;		/* si_addr */
 	void *pc;		/* where it was */
 	int lsb;		/* si_addr_lsb, -1 if si_code has none */
+	uint64_t esr;		/* ESR_EL1, 0 if the signal does not say */
 
 	long ret;		/* what its function returned, and errno then */
 	int err;
@@ -75,6 +76,9 @@ bool worker_may_isolate(void);
 
 /* A number in sea_rig/stats: "aborts", "again", "lost"; -1 if there is none */
 long rig_stat(const char *name);
+
+/* Does the rig list no page? */
+bool nothing_poisoned(void);
 
 /*
  * No poison any more, the contents are as last stored, and what is poisoned from

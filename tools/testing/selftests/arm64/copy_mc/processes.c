@@ -1094,6 +1094,63 @@ TEST_F(poison, proc_mem_unaligned)
 	do_remote(_metadata, self, read_proc_mem_unaligned, page_size - 100, 0);
 }
 
+/*
+ * By its physical address: /dev/mem maps a page of a file that nobody else has mapped. That
+ * is no mapping which memory_failure() would find: it isolates the page, and only when the
+ * load has come to the same poison again, it looks for who had that mapped, and tells it.
+ * read(2) of /dev/mem would not survive.
+ */
+
+static char *map_physical(uint64_t pa)
+{
+	int fd = open("/dev/mem", O_RDONLY);
+	char *p = fd < 0 ? MAP_FAILED :
+		  mmap(NULL, page_size, PROT_READ, MAP_SHARED, fd, pa);
+	int err = errno;
+
+	close(fd);
+	errno = err;
+	return p;
+}
+
+static long load_physical(struct child *c)
+{
+	uint64_t pa = *(uint64_t *)c->arg;
+
+	c->va = map_physical(pa);
+	need(c->va != MAP_FAILED && child_load(c->va) == page_byte(0), "page");
+	/* No page of the child's own: nobody else tells its address. */
+	c->pa = pa;
+	need(!poison_phys(pa), "poison");
+	return child_load(c->va);
+}
+
+TEST_F(poison, dev_mem)
+{
+	char *buf = malloc(page_size), *p;
+	int fd = tmp_file();
+	struct child *c;
+	uint64_t pa;
+
+	fill_pages(buf, page_size);
+	ASSERT_EQ((ssize_t)page_size, write(fd, buf, page_size));
+	pa = cache_page(fd, 0);
+	ASSERT_NE(0U, pa);
+	p = map_physical(pa);
+	if (p == MAP_FAILED && errno == ENOENT)
+		SKIP(return, "needs DEVMEM");
+	if (p == MAP_FAILED && errno == EPERM)
+		SKIP(return, "needs a kernel without STRICT_DEVMEM");
+	ASSERT_NE(MAP_FAILED, p);
+	munmap(p, page_size);
+
+	c = run_child(load_physical, &pa);
+	EXPECT_MET(c, 1);
+	EXPECT_ABORTS_FROM_TO(2, ABORTS_BEFORE_WORKER);
+	EXPECT_EQ(-1, pread(fd, buf, page_size, 0));
+	EXPECT_EQ(EIO, errno);
+}
+
 /* A mapping that is shared, and a bystander that has the page in its tables */
 
 static long stand_by(struct child *c)

@@ -18,10 +18,18 @@
 
 #include "fixture.h"
 
+/* DDI 0487, ESR_ELx.EC, "Data Abort from a lower Exception level" */
+#define EC_DATA_ABORT	0x24UL
+
 /* What the file "report" takes */
 #define NO_ADDRESS	1
 #define NO_RECORD	2
 #define ASYNC		4
+
+/* UEFI 2.10, N.2.1 "Record Header", as "stats" has it of the last error */
+#define SEVERITY_RECOVERABLE	0
+#define SEVERITY_FATAL		1
+#define SEVERITY_CORRECTED	2
 
 /* What must not be taken; it leaves the file's value as it was */
 static const struct {
@@ -40,10 +48,13 @@ static const struct {
 	{ EINJ "notrigger",	"no",			EINVAL },
 	{ EINJ "error_inject",	"now",			EINVAL },
 	{ RIG "repair",		"2",			EINVAL },
+	{ RIG "repair",		"0",			EINVAL },
 	{ RIG "repair",		"all",			EINVAL },
 	{ RIG "report",		"3",			EINVAL },
+	{ RIG "report",		"6",			EINVAL },
 	{ RIG "report",		"8",			EINVAL },
 	{ RIG "report",		"sideways",		EINVAL },
+	{ RIG "set",		"1",			EINVAL },
 	{ RIG "set",		"4",			EINVAL },
 	{ RIG "set",		"-1",			EINVAL },
 	{ RIG "table",		"0",			EINVAL },
@@ -51,11 +62,31 @@ static const struct {
 	{ RIG "table",		"mine",			EINVAL },
 };
 
-static bool nothing_poisoned(void)
+/* The kernel's log, from now on */
+static int open_log(void)
 {
-	char list[64];
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 
-	return !read_file(RIG "poison", list, sizeof(list)) && !list[0];
+	lseek(kmsg, 0, SEEK_END);
+	return kmsg;
+}
+
+/* Wait for a line of the kernel's log that has @text, two seconds at most. */
+static bool kernel_says(int kmsg, const char *text)
+{
+	char line[1024];
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		while ((n = read(kmsg, line, sizeof(line) - 1)) > 0) {
+			line[n] = '\0';
+			if (strstr(line, text))
+				return true;
+		}
+		usleep(10000);
+	}
+	return false;
 }
 
 /* Linux 7.3 shows what was written last, even if that was refused. */
@@ -67,10 +98,12 @@ static bool shows_value(const char *file)
 TEST_F(poison, nonsense)
 {
 	char before[64], after[64], *page = map_pair(MAP_PRIVATE);
+	int kmsg = open_log();
 	size_t i;
 
 	if (!rig)
 		SKIP(return, "needs RIG");
+	ASSERT_GE(kmsg, 0);
 	ASSERT_EQ(0, inject(EINJ_UNCORRECTABLE, phys_addr(page), false));
 	ASSERT_EQ(0, rig_repair());
 	for (i = 0; i < ARRAY_SIZE(nonsense); i++) {
@@ -87,6 +120,9 @@ TEST_F(poison, nonsense)
 			TH_LOG("%s: %s", nonsense[i].file, nonsense[i].text);
 	}
 	EXPECT_TRUE(nothing_poisoned());
+	/* The first of those that the rig refuses; of many, not each is said. */
+	EXPECT_TRUE(kernel_says(kmsg, "sea_rig: repair: refused, takes 1, or"));
+	close(kmsg);
 
 	/* Type and address are those of before. */
 	EXPECT_EQ(0, write_file(EINJ "error_inject", "1"));
@@ -110,7 +146,47 @@ static uint64_t first_of_memory(void)
 	return start;
 }
 
-/* What is no memory, masks wider than a page, flags that do not exist */
+/* An error type, one more bit of which makes it one of the vendor's; a mask */
+#define UE		EINJ_UNCORRECTABLE
+#define VENDOR_TYPE	0x80000000
+#define PAGE		(~0xfffULL)
+
+/* What EINJ's files are told, and what becomes of it */
+struct command {
+	unsigned int type;
+	unsigned int flags;
+	unsigned int vendor_flags;	/* those of a type of the vendor's */
+	uint64_t address, mask;
+	int err;
+};
+
+static int command(const struct command *c)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} files[] = {
+		{ EINJ "error_type",	c->type },
+		{ EINJ "flags",		c->flags },
+		{ EINJ "vendor_flags",	c->vendor_flags },
+		{ EINJ "param1",	c->address },
+		{ EINJ "param2",	c->mask },
+		{ EINJ "notrigger",	1 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		if (write_file(files[i].name, "0x%llx",
+			       (unsigned long long)files[i].value))
+			return -EIO;
+	return write_file(EINJ "error_inject", "1");
+}
+
+/*
+ * What is no memory, masks wider than a page, and flags that do not exist the kernel's
+ * driver stops. The firmware has to refuse what names no address of memory, and types that
+ * it does not have.
+ */
 TEST_F(poison, refused)
 {
 	char *page = map_pair(MAP_PRIVATE);
@@ -118,19 +194,23 @@ TEST_F(poison, refused)
 			  -1, 0);
 	int zero_byte = child_load(zero);	/* which maps the zero page */
 	uint64_t own = phys_addr(page), ram = first_of_memory();
-	const struct {
-		uint64_t address, mask;
-		int flags;
-		int err;
-	} refused[] = {
-		{ 0,			~0xfffULL,	2, EINVAL },
-		{ 0x09000000,		~0xfffULL,	2, EINVAL },
-		{ ~0ULL,		~0xfffULL,	2, EINVAL },
-		{ ram - 1,		~0xfffULL,	2, EINVAL },
-		{ own,			0,		2, EINVAL },
-		{ own,			~0x1fffULL,	2, EINVAL },
-		{ own,			~0xfffULL,	16, EINVAL },
-		{ phys_addr(zero),	~0xfffULL,	2, EADDRINUSE },
+	const struct command refused[] = {
+		{ UE,			2, 0, 0,		PAGE,		EINVAL },
+		{ UE,			2, 0, 0x09000000,	PAGE,		EINVAL },
+		{ UE,			2, 0, ~0ULL,		PAGE,		EINVAL },
+		{ UE,			2, 0, ram - 1,		PAGE,		EINVAL },
+		{ UE,			2, 0, own,		0,		EINVAL },
+		{ UE,			2, 0, own,		2 * PAGE,	EINVAL },
+		{ UE,			16, 0, own,		PAGE,		EINVAL },
+		{ UE,			2, 0, phys_addr(zero),	PAGE,		EADDRINUSE },
+		/* by the firmware */
+		{ UE,			1, 0, own,		PAGE,		EINVAL },
+		{ UE,			4, 0, own,		PAGE,		EINVAL },
+		{ UE,			5, 0, own,		PAGE,		EINVAL },
+		{ VENDOR_TYPE,		0, 1, own,		PAGE,		EINVAL },
+		{ VENDOR_TYPE,		0, 2, own,		PAGE,		EINVAL },
+		{ VENDOR_TYPE | UE,	0, 1, own,		PAGE,		EINVAL },
+		{ VENDOR_TYPE | UE,	0, 2, own,		PAGE,		EINVAL },
 	};
 	size_t i;
 
@@ -140,19 +220,55 @@ TEST_F(poison, refused)
 	ASSERT_NE(0U, ram);
 	ASSERT_EQ(0, zero_byte);
 	ASSERT_NE(0U, phys_addr(zero));
-	ASSERT_EQ(0, write_file(EINJ "error_type", "0x10"));
-	ASSERT_EQ(0, write_file(EINJ "notrigger", "1"));
 	for (i = 0; i < ARRAY_SIZE(refused); i++) {
-		EXPECT_EQ(0, write_file(EINJ "flags", "%d", refused[i].flags));
-		EXPECT_EQ(0, write_file(EINJ "param1", "%llu",
-					(unsigned long long)refused[i].address));
-		EXPECT_EQ(0, write_file(EINJ "param2", "%llu",
-					(unsigned long long)refused[i].mask));
-		EXPECT_EQ(-refused[i].err, write_file(EINJ "error_inject", "1"))
-			TH_LOG("%llx", (unsigned long long)refused[i].address);
+		EXPECT_EQ(-refused[i].err, command(&refused[i]))
+			TH_LOG("type %x, flags %x and %x, %llx", refused[i].type,
+			       refused[i].flags, refused[i].vendor_flags,
+			       (unsigned long long)refused[i].address);
+		EXPECT_TRUE(nothing_poisoned());
+		EXPECT_EQ(0, rig_repair());
 	}
-	EXPECT_TRUE(nothing_poisoned());
+	EXPECT_EQ(0, write_file(EINJ "vendor_flags", "0"));
 	EXPECT_TRUE(same_pages(page, 2 * page_size));
+}
+
+/* ACPI 6.5, 5.2.6 "System Description Table Header" */
+#define TABLES		"/sys/firmware/acpi/tables/"
+#define TABLE_HEADER	36
+
+/* A table as user space has it: as long as it says it is, and not changed */
+static bool good_table(const char *path, const char *signature)
+{
+	unsigned char table[2048], sum = 0;
+	int fd = open(path, O_RDONLY), i, n;
+	uint32_t length;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, table, sizeof(table));
+	close(fd);
+	if (n <= TABLE_HEADER || memcmp(table, signature, 4) ||
+	    memcmp(table + 10, "SEARIG", 6))
+		return false;
+	memcpy(&length, table + 4, sizeof(length));
+	for (i = 0; i < n; i++)
+		sum += table[i];
+	return length == (uint32_t)n && !sum;
+}
+
+/* Tools for servers look at these before they do anything. */
+TEST_F(poison, tables)
+{
+	char text[256];
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	EXPECT_TRUE(good_table(TABLES "HEST", "HEST"));
+	EXPECT_TRUE(good_table(TABLES "EINJ", "EINJ"));
+	EXPECT_EQ(0, read_file(EINJ "vendor", text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, "vendor_id="));
+	EXPECT_EQ(0, read_file(EINJ "vendor_flags", text, sizeof(text)));
+	EXPECT_STREQ("0x00000000\n", text);
 }
 
 /* Calls @fn with the path of each file in the directory; how many there were */
@@ -312,6 +428,54 @@ TEST_F(poison, killed)
 	EXPECT_TRUE(nothing_poisoned());
 }
 
+/*
+ * A test may die, too: its fixture ends the poison, not the one of the next test. The page is
+ * that of a file, as it must not be freed meanwhile.
+ */
+#define LEFT	"/tmp/rig.left"
+
+static char *map_left(int flags)
+{
+	int fd = open(LEFT, O_RDWR | O_CLOEXEC | flags, 0600);
+	char *p;
+
+	if (fd < 0 || ftruncate(fd, page_size))
+		return MAP_FAILED;
+	p = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return p;
+}
+
+TEST_F_SIGNAL(poison, died, SIGKILL)
+{
+	char *p;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	p = map_left(O_CREAT);
+	ASSERT_NE(MAP_FAILED, p);
+	fill_pages(p, page_size);
+	ASSERT_NE(0U, poison_page(p));
+	ASSERT_FALSE(nothing_poisoned());
+	kill(getpid(), SIGKILL);
+}
+
+TEST_F(poison, died_before)
+{
+	char *p = map_left(0);
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	EXPECT_TRUE(self->was_clean);
+	/* Who asks for this test alone has no such page. */
+	if (p == MAP_FAILED)
+		return;
+	unlink(LEFT);
+	EXPECT_TRUE(same_pages(p, page_size));
+	EXPECT_FALSE(page_flag(phys_addr(p), KPF_HWPOISON));
+	EXPECT_ABORTS(0);
+}
+
 static size_t lines_in(const char *text)
 {
 	size_t lines = 0;
@@ -398,38 +562,90 @@ TEST_F(poison, exact)
 	EXPECT_ABORTS(1);
 }
 
-/* Wait for a line of the kernel's log that has @text, two seconds at most. */
-static bool kernel_says(int kmsg, const char *text)
-{
-	char line[1024];
-	ssize_t n;
-	int i;
+/* Masks finer than a page, and addresses in it, of which the mask may leave less */
+static const struct mask {
+	unsigned int offset;
+	uint64_t mask;
+} masks[] = {
+	{ 0x100,	~0x3fULL },
+	{ 0x123,	~0x3fULL },
+	{ 0xfff,	~0x3fULL },
+	{ 0,		~0x7ffULL },
+	{ 0xfff,	~0ULL },
+};
 
-	for (i = 0; i < 200; i++) {
-		while ((n = read(kmsg, line, sizeof(line) - 1)) > 0) {
-			line[n] = '\0';
-			if (strstr(line, text))
-				return true;
-		}
-		usleep(10000);
+/* How much the firmware poisons at a time, whatever the size of a page is here */
+#define GRANULE		4096
+
+static bool lists_only(uint64_t pa, const char *how)
+{
+	char list[256], line[64];
+
+	snprintf(line, sizeof(line), "0x%llx%s\n", (unsigned long long)pa, how);
+	return !read_file(RIG "poison", list, sizeof(list)) && !strcmp(list, line);
+}
+
+static long load_granule(struct child *c)
+{
+	char *p = mmap(NULL, 3 * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *granule = p + page_size;
+	const struct mask *m = c->arg;
+	struct command cmd = { .type = UE, .flags = 2, .mask = m->mask };
+	long aborts;
+
+	need(p != MAP_FAILED, "memory");
+	fill_pages(p, 3 * page_size);
+	/* As nobody is told, nobody isolates it after the first load. */
+	need(!write_file(RIG "report", "%d", NO_RECORD), "report");
+	aborts = rig_stat("aborts");
+	c->va = granule;
+	c->pa = phys_addr(granule);
+	cmd.address = c->pa + m->offset;
+	need(!command(&cmd), "error_inject");
+	need(lists_only(c->pa, " no-record"), "one granule");
+	need(child_load(granule) < 0 && child_load(granule + GRANULE - 1) < 0,
+	     "its ends");
+	need(rig_stat("aborts") == aborts + 2, "two aborts");
+	need(same_pages(p, page_size), "what is before");
+	need(child_load(granule + GRANULE) == page_byte(page_size + GRANULE),
+	     "what is behind");
+	need(rig_stat("aborts") == aborts + 2, "no abort");
+	need(!rig_repair(), "repair");
+	c->pa = 0;
+	return !same_pages(p, 3 * page_size);
+}
+
+TEST_F(poison, mask)
+{
+	struct child *c;
+	size_t i;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
+		c = run_child(load_granule, (void *)&masks[i]);
+		EXPECT_EXITED(c)
+			TH_LOG("%x", masks[i].offset);
+		EXPECT_RET(c, 0, 0);
 	}
-	return false;
+	EXPECT_EQ(self->corrupted, corrupted_pages());
 }
 
 /* Reported, and that is all. */
 TEST_F(poison, correctable)
 {
 	char *p = map_pair(MAP_PRIVATE);
-	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	int kmsg = open_log();
 
 	if (!rig)
 		SKIP(return, "needs RIG");
 	ASSERT_GE(kmsg, 0);
-	lseek(kmsg, 0, SEEK_END);
 	EXPECT_EQ(0, inject(EINJ_CORRECTABLE, phys_addr(p), false));
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_EQ(0, inject(EINJ_CORRECTABLE, phys_addr(p), true));
 	EXPECT_TRUE(kernel_says(kmsg, "severity: corrected"));
+	EXPECT_EQ(SEVERITY_CORRECTED, rig_stat("severity"));
 	EXPECT_TRUE(nothing_poisoned());
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_FALSE(page_flag(phys_addr(p), KPF_HWPOISON));
@@ -438,7 +654,7 @@ TEST_F(poison, correctable)
 	close(kmsg);
 }
 
-/* Fatal is who consumes it: nobody does. */
+/* Fatal is who consumes it: nobody does. The rig knows, and so does what would trigger it. */
 TEST_F(poison, fatal)
 {
 	char *p = map_pair(MAP_PRIVATE);
@@ -448,11 +664,55 @@ TEST_F(poison, fatal)
 		SKIP(return, "needs RIG");
 	ASSERT_EQ(0, inject(EINJ_FATAL, pa, false));
 	EXPECT_EQ(0, child_store(p, page_byte(0)));
-	EXPECT_FALSE(nothing_poisoned());
+	EXPECT_TRUE(lists_only(pa, " fatal"));
+	EXPECT_EQ(SEVERITY_FATAL, rig_stat("severity"));
 	EXPECT_EQ(0, rig_repair());
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_FALSE(page_flag(pa, KPF_HWPOISON));
 	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(0);
+}
+
+/* What `report` says holds for the errors from then on, of each severity. */
+static const struct {
+	int report;
+	const char *how;
+} reports[] = {
+	{ 0,			"" },
+	{ NO_ADDRESS,		" no-address" },
+	{ NO_RECORD,		" no-record" },
+	{ ASYNC,		" async" },
+	{ ASYNC | NO_ADDRESS,	" no-address async" },
+};
+
+TEST_F(poison, report)
+{
+	char *p = map_pair(MAP_PRIVATE), how[64], text[16];
+	uint64_t pa = phys_addr(p);
+	size_t i;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	for (i = 0; i < ARRAY_SIZE(reports); i++) {
+		ASSERT_EQ(0, write_file(RIG "report", "%d", reports[i].report));
+		ASSERT_EQ(0, read_file(RIG "report", text, sizeof(text)));
+		EXPECT_EQ(reports[i].report, atoi(text));
+
+		ASSERT_EQ(0, inject(EINJ_FATAL, pa, false));
+		snprintf(how, sizeof(how), " fatal%s", reports[i].how);
+		EXPECT_TRUE(lists_only(pa, how)) TH_LOG("%s", how);
+		/* The last word counts. */
+		ASSERT_EQ(0, inject(EINJ_UNCORRECTABLE, pa, false));
+		EXPECT_TRUE(lists_only(pa, reports[i].how))
+			TH_LOG("%s", reports[i].how);
+		EXPECT_EQ(SEVERITY_RECOVERABLE, rig_stat("severity"));
+		EXPECT_EQ(0, rig_repair_page(pa));
+	}
+	EXPECT_TRUE(nothing_poisoned());
+	EXPECT_EQ(0, rig_repair());
+	EXPECT_EQ(0, read_file(RIG "report", text, sizeof(text)));
+	EXPECT_EQ(0, atoi(text));
+	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_ABORTS(0);
 }
 
@@ -518,6 +778,24 @@ TEST_F(poison, no_address_write)
 	EXPECT_ABORTS(1);
 }
 
+/* An asynchronous record comes first, and says as little. */
+TEST_F(poison, async_no_address)
+{
+	int how = ASYNC | NO_ADDRESS;
+	long again = rig_stat("again");
+	struct child *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	c = run_child(consume, &how);
+	EXPECT_EXITED(c);
+	EXPECT_EQ(-1, c->ret);
+	EXPECT_SIGBUS(c, SI_KERNEL, NULL, -1);
+	EXPECT_LT(again, rig_stat("again"));
+	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(1);
+}
+
 /* Nobody claims the abort: the process is told of it, but of no memory error. */
 TEST_F(poison, no_record)
 {
@@ -532,6 +810,35 @@ TEST_F(poison, no_record)
 	EXPECT_SIGBUS(c, BUS_OBJERR, c->va, -1);
 	EXPECT_EQ(self->corrupted, corrupted_pages());
 	EXPECT_ABORTS(1);
+}
+
+/* ESR_EL1.SET is in what a process is told if nobody has claimed the abort. */
+static long load_at_severity(struct child *c)
+{
+	int how = NO_RECORD;
+
+	need(!write_file(RIG "set", "%d", *(int *)c->arg), "set");
+	c->arg = &how;
+	return consume(c);
+}
+
+TEST_F(poison, severity)
+{
+	static const int sets[] = { 0, 2, 3 };
+	struct child *c;
+	size_t i;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		c = run_child(load_at_severity, (void *)&sets[i]);
+		EXPECT_EXITED(c);
+		EXPECT_EQ(-1, c->ret);
+		EXPECT_SIGBUS(c, BUS_OBJERR, c->va, -1);
+		EXPECT_EQ(EC_DATA_ABORT, c->esr >> 26);
+		EXPECT_EQ((uint64_t)sets[i], c->esr >> 11 & 3);
+	}
+	EXPECT_ABORTS(ARRAY_SIZE(sets));
 }
 
 /*
