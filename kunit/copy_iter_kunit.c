@@ -354,7 +354,7 @@ static void iter_write(struct kunit *test)
 
 /*
  * A page to user memory, as read(2) does it: what is left after a short copy is tried
- * up to the poison.
+ * up to the poison. Other kernel memory is tried once. Both leave word of the poison.
  */
 static void iter_page_to_user(struct kunit *test)
 {
@@ -380,7 +380,10 @@ static void iter_page_to_user(struct kunit *test)
 		iov_iter_ubuf(&iter, ITER_DEST, (void __user *)to, PAGE_SIZE);
 		KUNIT_ASSERT_EQ(test, fault_in_iov_iter_writeable(&iter, PAGE_SIZE), 0);
 		sea_inject_arm(&si);
-		copied = copy_page_to_iter(page, 0, PAGE_SIZE, &iter);
+		if (p % 2)
+			copied = copy_page_to_iter(page, 0, PAGE_SIZE, &iter);
+		else
+			copied = copy_to_iter(page_address(page), PAGE_SIZE, &iter);
 		sea_inject_disarm(&si);
 		KUNIT_ASSERT_EQ(test, si.fixed, 1);
 		KUNIT_ASSERT_LE(test, copied, p);
