@@ -73,7 +73,7 @@ memcpy_flushcache_unless_poison(void *to, const void *from, size_t n)
 }
 
 /**
- * page_has_poison() - load each line of a page, to see if it holds poison
+ * page_has_poison() - load a part of a page, to see if it holds poison
  * @page: the page
  * @offset: where in it to begin, in bytes
  * @n: how many bytes
