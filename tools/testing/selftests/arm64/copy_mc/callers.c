@@ -868,8 +868,7 @@ static void do_collapse(struct __test_metadata *_metadata,
 	}
 	EXPECT_ISOLATED(c->pa, 1);
 	/* khugepaged comes by until a worker has taken the page away. */
-	if (!row->daemon)
-		EXPECT_ABORTS(1);
+	EXPECT_ABORTS_UP_TO(row->daemon ? ABORTS_BEFORE_WORKER : 1);
 }
 
 #define COLLAPSE(...) \

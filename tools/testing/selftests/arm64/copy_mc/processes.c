@@ -629,6 +629,7 @@ TEST_F(poison, quiet_write_tmpfs)
 	if (c->sigbus || !worker_may_isolate())
 		EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
 	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
 }
 
 /*

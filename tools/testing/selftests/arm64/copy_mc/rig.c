@@ -93,6 +93,7 @@ TEST_F(poison, nonsense)
 	EXPECT_FALSE(nothing_poisoned());
 	EXPECT_EQ(0, rig_repair());
 	EXPECT_TRUE(same_pages(page, 2 * page_size));
+	EXPECT_ABORTS(0);
 }
 
 /* Where memory begins */
@@ -153,6 +154,7 @@ TEST_F(poison, refused)
 	}
 	EXPECT_TRUE(nothing_poisoned());
 	EXPECT_TRUE(same_pages(page, 2 * page_size));
+	EXPECT_ABORTS(0);
 }
 
 /* Calls @fn with the path of each file in the directory; how many there were */
@@ -219,6 +221,7 @@ TEST_F(poison, capability)
 
 	if (!rig)
 		SKIP(return, "needs RIG");
+	EXPECT_ABORTS(0);	/* The count is in such a file: the teardown looks again. */
 	EXPECT_EQ(6, each_file(RIG, note_path));
 	ASSERT_EQ(0, syscall(SYS_capget, &header, data));
 	data[0].effective &= ~(1U << CAP_SYS_ADMIN);
@@ -237,6 +240,7 @@ TEST_F(poison, permission)
 
 	if (!rig)
 		SKIP(return, "needs RIG");
+	EXPECT_ABORTS(0);	/* as above */
 	EXPECT_EQ(6, each_file(RIG, note_path));
 	EXPECT_LE(9, each_file(EINJ, note_path));
 	for (i = 0; i < nr_opened; i++) {
@@ -277,6 +281,7 @@ TEST_F(poison, trigger)
 	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
 	/* The page is marked before it is unmapped: the load may be in time for an abort. */
 	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS_FROM_TO(0, 1);
 }
 
 static long poison_and_wait(struct child *c)
@@ -310,6 +315,7 @@ TEST_F(poison, killed)
 	EXPECT_FALSE(page_flag(c->pa, KPF_HWPOISON));
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_TRUE(nothing_poisoned());
+	EXPECT_ABORTS(0);
 }
 
 static size_t lines_in(const char *text)
@@ -363,6 +369,7 @@ TEST_F(poison, list)
 		p[i * page_size + 1] = page_byte(i * page_size + 1);
 	}
 	EXPECT_TRUE(same_pages(p, len));
+	EXPECT_ABORTS(0);
 }
 
 /* Its neighbours are as good as ever, to the last byte. */
