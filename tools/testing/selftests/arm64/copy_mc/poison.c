@@ -348,6 +348,18 @@ int copy_file(const char *from, const char *to)
 	return err;
 }
 
+bool has_only(int fd, off_t off, size_t len, unsigned char byte)
+{
+	unsigned char *p = malloc(len);
+	bool good = p && pread(fd, p, len, off) == (ssize_t)len;
+	size_t i;
+
+	for (i = 0; good && i < len; i++)
+		good = p[i] == byte;
+	free(p);
+	return good;
+}
+
 int open_disk_file(void)
 {
 	int fd, err;
