@@ -377,6 +377,23 @@ int open_disk_file(void)
 	return fd;
 }
 
+int open_blkdev(unsigned char byte, size_t len)
+{
+	int fd = open(BLKDEV, O_WRONLY), err = 0;
+	char *p = malloc(len);
+
+	if (fd < 0)
+		return -errno;
+	memset(p, byte, len);
+	if (write(fd, p, len) != (ssize_t)len)
+		err = -EIO;
+	free(p);
+	/* Which empties the page cache: nobody else has it open. */
+	close(fd);
+	fd = open(BLKDEV, O_RDWR);
+	return err ?: fd;
+}
+
 static bool disk_mounted(void)
 {
 	return number_in("/proc/mounts", "/dev/ram0 /mnt ") >= 0 ||

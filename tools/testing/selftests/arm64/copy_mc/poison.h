@@ -148,6 +148,14 @@ int open_disk_file(void);
 void close_disk(void);
 
 /*
+ * A disk without a file system, whose first @len bytes are @byte, and not in the page
+ * cache. A descriptor, or -errno.
+ */
+#define BLKDEV	"/dev/ram1"
+
+int open_blkdev(unsigned char byte, size_t len);
+
+/*
  * Read the page of @fd at @off into the page cache. Return its physical address,
  * 0 if that failed. It is not mapped afterwards.
  */

@@ -352,6 +352,36 @@ TEST_F(poison, write_disk)
 	EXPECT_CONSUMED(c, (long)page_size - 1001);
 }
 
+/*
+ * To the disk itself, by iomap's loop, which does not take half a block either. The rest
+ * of the block is what it was; who goes on there is told that the page is gone.
+ */
+static long write_blkdev(struct child *c)
+{
+	int fd = open_blkdev('x', 2 * page_size), i;
+	char *p = poisoned_pair(c);
+	long ret = write(fd, p + 1001, 2 * page_size - 1001);
+
+	ret = written(fd, 1001, ret);
+	need(ret < 0 || has_only(fd, ret, 2 * page_size - ret, 'x'), "rest");
+	/* It is marked before it is unmapped. */
+	for (i = 0; i < 1000 && phys_addr(c->va); i++)
+		usleep(10000);
+	need(write(fd, c->va, page_size) == -1 && errno == EFAULT, "EFAULT");
+	return ret;
+}
+
+TEST_F(poison, write_blkdev)
+{
+	struct child *c;
+
+	if (access(BLKDEV, F_OK))
+		SKIP(return, "needs BLK_DEV_RAM");
+	c = run_child(write_blkdev, NULL);
+
+	EXPECT_CONSUMED(c, (long)page_size - 1001);
+}
+
 /* In three pieces, of which the second ends in the poison and the third is good */
 static long write_pieces(struct child *c)
 {
