@@ -1791,8 +1791,9 @@ TEST_F(poison, loop_read_nothing)
 #define FUSE_FILE	"/tmp/fuse"
 
 struct fuse {
-	int dev;
 	bool write;
+	bool cached;		/* through the page cache, which is the client's copy */
+	int dev;
 };
 
 union fuse_reply {
@@ -1878,7 +1879,7 @@ static long fuse_use(struct child *c)
 {
 	const struct fuse *run = c->arg;
 	ssize_t (*io)(int fd, void *buf, size_t len, off_t off) = pread;
-	int fd = open(FUSE_FILE, O_RDWR | O_DIRECT), err;
+	int fd = open(FUSE_FILE, O_RDWR | (run->cached ? 0 : O_DIRECT)), err;
 	char *p = map_pair(MAP_PRIVATE);
 	long ret;
 
@@ -1891,7 +1892,7 @@ static long fuse_use(struct child *c)
 	err = errno;
 	if (run->write) {
 		need(is_isolated(c->pa), "isolated");
-		need(child_load(c->va) == -1, "load");
+		need(run->cached || child_load(c->va) == -1, "load");
 	} else {
 		memset(p, 0, page_size);
 	}
@@ -1903,13 +1904,13 @@ static long fuse_use(struct child *c)
 }
 
 static void do_fuse(struct __test_metadata *_metadata,
-		    struct _test_data_poison *self, bool write)
+		    struct _test_data_poison *self, struct fuse run)
 {
-	struct fuse run = { open("/dev/fuse", O_RDWR), write };
 	struct child *server, *client;
 	char options[64];
 	int fd;
 
+	run.dev = open("/dev/fuse", O_RDWR);
 	if (run.dev < 0)
 		SKIP(return, "needs FUSE_FS");
 
@@ -1928,8 +1929,14 @@ static void do_fuse(struct __test_metadata *_metadata,
 
 	EXPECT_EXITED(client);
 	EXPECT_EXITED(server);
-	EXPECT_RET(client, -1, EIO);
-	if (write) {
+	EXPECT_RET(client, run.cached ? (long)page_size : -1, EIO);
+	if (run.cached) {
+		/* The server has no part in it: it is sent the page before. */
+		EXPECT_EQ(0, server->ret);
+		EXPECT_NO_SIGBUS(server);
+		EXPECT_TOLD(client, client->va, 12);
+		EXPECT_ISOLATED(client->pa, 1);
+	} else if (run.write) {
 		/* The server goes on as if the request had been interrupted. */
 		EXPECT_EQ(ENOENT, server->ret);
 		/* 7.3's memory_failure() may find the page still in use. */
@@ -1948,12 +1955,18 @@ static void do_fuse(struct __test_metadata *_metadata,
 
 TEST_F(poison, fuse_write)
 {
-	do_fuse(_metadata, self, true);
+	do_fuse(_metadata, self, (struct fuse){ .write = true });
+}
+
+/* fuse_fill_write_pages() */
+TEST_F(poison, fuse_write_cached)
+{
+	do_fuse(_metadata, self, (struct fuse){ .write = true, .cached = true });
 }
 
 TEST_F(poison, fuse_read)
 {
-	do_fuse(_metadata, self, false);
+	do_fuse(_metadata, self, (struct fuse){ });
 }
 
 /*
