@@ -1605,6 +1605,51 @@ TEST_F(poison, exec_interpreter)
 }
 
 /*
+ * finit_module(2): a page of the file in the middle. What was read by then is no module,
+ * and the next one who tries reads the page from the disk.
+ */
+static long load_module(struct child *c)
+{
+	const bool *poison = c->arg;
+	int fd = open("/mnt/file", O_RDONLY | O_CLOEXEC);
+
+	need(fd >= 0, "/mnt/file");
+	if (*poison) {
+		c->pa = cache_page(fd, DEAD * page_size);
+		need(c->pa && !poison_phys(c->pa), "poison");
+	}
+	return syscall(SYS_finit_module, fd, "", 0);
+}
+
+TEST_F(poison, finit_module)
+{
+	int fd = open_disk_file();
+	bool poison = true;
+	struct child *c;
+
+	if (access("/proc/modules", F_OK))
+		SKIP(return, "needs MODULES");
+	if (fd == -ENOENT)
+		SKIP(return, "no /ext2.img");
+	ASSERT_GE(fd, 0);
+	close(fd);	/* No module may be open for writing. */
+	c = run_child(load_module, &poison);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EIO);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
+
+	poison = false;
+	c = run_child(load_module, &poison);
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, ENOEXEC);
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_ABORTS(1);
+}
+
+/*
  * A loop device on a tmpfs file. What is consumed, a kernel thread consumes: the
  * request fails, nobody gets a signal.
  */
