@@ -662,27 +662,37 @@ static long pinned_pages(void)
 	       number_in("/proc/vmstat", "nr_foll_pin_released ");
 }
 
-static long fork_pinned(struct child *c)
+/* Memory whose pages somebody has to provide by *@fd, a userfaultfd */
+static char *map_missing(size_t len, int *fd)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register missing = {
-		.range.len = page_size, .mode = UFFDIO_REGISTER_MODE_MISSING,
+		.range.len = len, .mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	missing.range.start = (uintptr_t)p;
+	need(p != MAP_FAILED, "memory");
+	*fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	need(*fd >= 0 && !ioctl(*fd, UFFDIO_API, &api) &&
+	     !ioctl(*fd, UFFDIO_REGISTER, &missing), "userfaultfd");
+	return p;
+}
+
+static long fork_pinned(struct child *c)
+{
 	struct uffdio_zeropage zero = { .range.len = page_size };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC), err;
 	struct uffd_msg msg;
 	struct reader r;
 	pthread_t thread;
+	int fd, err;
 	long ret;
 
 	r.from = map_pair(MAP_PRIVATE);
-	r.to = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	missing.range.start = (uintptr_t)r.to;
+	need(r.from, "memory");
+	r.to = map_missing(page_size, &fd);
 	zero.range.start = (uintptr_t)r.to;
-	need(r.from && r.to != MAP_FAILED, "memory");
-	need(fd >= 0 && !ioctl(fd, UFFDIO_API, &api) &&
-	     !ioctl(fd, UFFDIO_REGISTER, &missing), "userfaultfd");
 	need(!pthread_create(&thread, NULL, read_own_memory, &r), "thread");
 	need(read(fd, &msg, sizeof(msg)) == sizeof(msg), "fault");
 
@@ -713,6 +723,40 @@ TEST_F(poison, fork_pinned)
 	EXPECT_EQ(pinned, pinned_pages());
 	EXPECT_ISOLATED(c->pa, 1);
 	EXPECT_ABORTS(1);
+}
+
+/* UFFDIO_COPY of two pages, of which the second is poisoned: the first is provided. */
+static long copy_missing(struct child *c)
+{
+	char *from = map_pair(MAP_PRIVATE), *to;
+	struct uffdio_copy copy = { .len = 2 * page_size };
+	int fd, err;
+	long ret;
+
+	need(from, "memory");
+	to = map_missing(copy.len, &fd);
+	copy.src = (uintptr_t)from;
+	copy.dst = (uintptr_t)to;
+	child_poison(c, from + page_size);
+	ret = ioctl(fd, UFFDIO_COPY, &copy);
+	err = errno;
+
+	need(copy.copy == (long)page_size && same_pages(to, page_size), "data");
+	need(!phys_addr(to + page_size), "page that is missing");
+	errno = err;
+	return ret;
+}
+
+TEST_F(poison, uffdio_copy)
+{
+	struct child *c = run_child(copy_missing, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EAGAIN);	/* as for any copy that came out short */
+	EXPECT_TOLD(c, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+	/* It copies with its locks, and once more without, if the page is there still. */
+	EXPECT_ABORTS_FROM_TO(worker_may_isolate() ? 1 : 2, 2);
 }
 
 /*
