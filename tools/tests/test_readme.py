@@ -54,16 +54,20 @@ class Examples(unittest.TestCase):
             self.assertIn(option, list(tool("run").parser()._option_string_actions))
 
     def test_scenarios_of_the_table(self):
-        known = selftests.Known().scenarios()
-        for name in re.findall(r"^\| `(\w+:\w+)` \|", read(tree.REPO, "README.md"), re.M):
-            self.assertIn(name, known)
+        """Each once, and no others."""
+        rows = re.findall(r"^\| `(\w+:\w+)` \|", read(tree.REPO, "README.md"), re.M)
+        self.assertCountEqual(rows, selftests.Known().scenarios())
 
     def test_number_of_scenarios(self):
+        text, known = read(tree.REPO, "README.md"), selftests.Known()
         m = re.search(r"(\d+) scenarios of callers in the kernel, (\d+) of what processes do",
-                      read(tree.REPO, "README.md"))
-        known = selftests.Known()
+                      text)
         self.assertEqual([int(n) for n in m.groups()],
                          [len(known[name]) for name in ("callers", "processes")])
+        m = re.search(r"(\d+) of (\d+) scenarios panic without, none\nwith it", text)
+        unpatched = re.findall(r"^\| `\w+:\w+` \| (\w+)", text, re.M)
+        self.assertEqual([int(n) for n in m.groups()],
+                         [unpatched.count("panic"), len(unpatched)])
 
     def test_suites_of_the_tables(self):
         text = read(tree.REPO, "README.md")

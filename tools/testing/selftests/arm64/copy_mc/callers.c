@@ -662,27 +662,37 @@ static long pinned_pages(void)
 	       number_in("/proc/vmstat", "nr_foll_pin_released ");
 }
 
-static long fork_pinned(struct child *c)
+/* Memory whose pages somebody has to provide by *@fd, a userfaultfd */
+static char *map_missing(size_t len, int *fd)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register missing = {
-		.range.len = page_size, .mode = UFFDIO_REGISTER_MODE_MISSING,
+		.range.len = len, .mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	missing.range.start = (uintptr_t)p;
+	need(p != MAP_FAILED, "memory");
+	*fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	need(*fd >= 0 && !ioctl(*fd, UFFDIO_API, &api) &&
+	     !ioctl(*fd, UFFDIO_REGISTER, &missing), "userfaultfd");
+	return p;
+}
+
+static long fork_pinned(struct child *c)
+{
 	struct uffdio_zeropage zero = { .range.len = page_size };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC), err;
 	struct uffd_msg msg;
 	struct reader r;
 	pthread_t thread;
+	int fd, err;
 	long ret;
 
 	r.from = map_pair(MAP_PRIVATE);
-	r.to = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	missing.range.start = (uintptr_t)r.to;
+	need(r.from, "memory");
+	r.to = map_missing(page_size, &fd);
 	zero.range.start = (uintptr_t)r.to;
-	need(r.from && r.to != MAP_FAILED, "memory");
-	need(fd >= 0 && !ioctl(fd, UFFDIO_API, &api) &&
-	     !ioctl(fd, UFFDIO_REGISTER, &missing), "userfaultfd");
 	need(!pthread_create(&thread, NULL, read_own_memory, &r), "thread");
 	need(read(fd, &msg, sizeof(msg)) == sizeof(msg), "fault");
 
@@ -713,6 +723,40 @@ TEST_F(poison, fork_pinned)
 	EXPECT_EQ(pinned, pinned_pages());
 	EXPECT_ISOLATED(c->pa, 1);
 	EXPECT_ABORTS(1);
+}
+
+/* UFFDIO_COPY of two pages, of which the second is poisoned: the first is provided. */
+static long copy_missing(struct child *c)
+{
+	char *from = map_pair(MAP_PRIVATE), *to;
+	struct uffdio_copy copy = { .len = 2 * page_size };
+	int fd, err;
+	long ret;
+
+	need(from, "memory");
+	to = map_missing(copy.len, &fd);
+	copy.src = (uintptr_t)from;
+	copy.dst = (uintptr_t)to;
+	child_poison(c, from + page_size);
+	ret = ioctl(fd, UFFDIO_COPY, &copy);
+	err = errno;
+
+	need(copy.copy == (long)page_size && same_pages(to, page_size), "data");
+	need(!phys_addr(to + page_size), "page that is missing");
+	errno = err;
+	return ret;
+}
+
+TEST_F(poison, uffdio_copy)
+{
+	struct child *c = run_child(copy_missing, NULL);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EAGAIN);	/* as for any copy that came out short */
+	EXPECT_TOLD(c, c->va, 12);
+	EXPECT_ISOLATED(c->pa, 1);
+	/* It copies with its locks, and once more without, if the page is there still. */
+	EXPECT_ABORTS_FROM_TO(worker_may_isolate() ? 1 : 2, 2);
 }
 
 /*
@@ -868,8 +912,7 @@ static void do_collapse(struct __test_metadata *_metadata,
 	}
 	EXPECT_ISOLATED(c->pa, 1);
 	/* khugepaged comes by until a worker has taken the page away. */
-	if (!row->daemon)
-		EXPECT_ABORTS(1);
+	EXPECT_ABORTS_UP_TO(row->daemon ? ABORTS_BEFORE_WORKER : 1);
 }
 
 #define COLLAPSE(...) \
@@ -1163,6 +1206,7 @@ TEST_F(poison, core_dump)
 struct transfer {
 	ssize_t (*copy)(int in, off_t from, int out, size_t len);
 	bool disk;		/* ext2, else tmpfs */
+	bool blkdev;		/* the destination is a disk without a file system */
 	bool held;		/* a pipe has the page afterwards */
 	bool old;		/* the destination has other data already */
 	off_t from;		/* where in the source it begins */
@@ -1213,19 +1257,6 @@ static bool has_source(int fd, off_t from, size_t len)
 	return good;
 }
 
-/* Are those at @off still what they were before? */
-static bool has_other(int fd, off_t off, size_t len)
-{
-	unsigned char *p = malloc(len);
-	bool good = p && pread(fd, p, len, off) == (ssize_t)len;
-	size_t i;
-
-	for (i = 0; good && i < len; i++)
-		good = p[i] == OTHER_BYTE;
-	free(p);
-	return good;
-}
-
 /* On tmpfs, with the same bytes as the file on the disk */
 static int source_file(void)
 {
@@ -1267,11 +1298,14 @@ static void do_transfer(struct __test_metadata *_metadata,
 	uint64_t pa;
 	char *p;
 
+	if (row->blkdev && access(BLKDEV, F_OK))
+		SKIP(return, "needs BLK_DEV_RAM");
 	run.in = row->disk ? open_disk_file() : source_file();
 	if (row->disk && run.in == -ENOENT)
 		SKIP(return, "no /ext2.img");
 	ASSERT_GE(run.in, 0);
-	run.out = row->disk ? open("/mnt/new", O_RDWR | O_CREAT | O_EXCL, 0600) :
+	run.out = row->blkdev ? open_blkdev(OTHER_BYTE, len) :
+		row->disk ? open("/mnt/new", O_RDWR | O_CREAT | O_EXCL, 0600) :
 		memfd_create("destination", MFD_CLOEXEC);
 	ASSERT_GE(run.out, 0);
 	if (row->old) {
@@ -1292,9 +1326,10 @@ static void do_transfer(struct __test_metadata *_metadata,
 	/* What was said to be copied is, and nothing else. */
 	EXPECT_TRUE(has_source(run.out, row->from, good));
 	EXPECT_EQ(0, fstat(run.out, &st));
-	EXPECT_EQ(row->old ? (off_t)len : good, st.st_size);
-	if (row->old)
-		EXPECT_TRUE(has_other(run.out, good, len - good));
+	if (!row->blkdev)
+		EXPECT_EQ(row->old ? (off_t)len : good, st.st_size);
+	if (row->old || row->blkdev)
+		EXPECT_TRUE(has_only(run.out, good, len - good, OTHER_BYTE));
 
 	/* The next one reads it from the disk, or hears that it is gone. */
 	run.poison = false;
@@ -1389,6 +1424,12 @@ TEST_F(poison, splice_over)
 TEST_F(poison, splice_nothing)
 {
 	TRANSFER(.copy = splice_twice, .held = true, .from = DEAD * 4096);
+}
+
+/* iomap has a loop of its own. It, too, does not take half a block that it has not read. */
+TEST_F(poison, splice_blkdev)
+{
+	TRANSFER(.copy = splice_twice, .held = true, .disk = true, .blkdev = true, .from = 1001);
 }
 
 /*
@@ -1608,6 +1649,51 @@ TEST_F(poison, exec_interpreter)
 }
 
 /*
+ * finit_module(2): a page of the file in the middle. What was read by then is no module,
+ * and the next one who tries reads the page from the disk.
+ */
+static long load_module(struct child *c)
+{
+	const bool *poison = c->arg;
+	int fd = open("/mnt/file", O_RDONLY | O_CLOEXEC);
+
+	need(fd >= 0, "/mnt/file");
+	if (*poison) {
+		c->pa = cache_page(fd, DEAD * page_size);
+		need(c->pa && !poison_phys(c->pa), "poison");
+	}
+	return syscall(SYS_finit_module, fd, "", 0);
+}
+
+TEST_F(poison, finit_module)
+{
+	int fd = open_disk_file();
+	bool poison = true;
+	struct child *c;
+
+	if (access("/proc/modules", F_OK))
+		SKIP(return, "needs MODULES");
+	if (fd == -ENOENT)
+		SKIP(return, "no /ext2.img");
+	ASSERT_GE(fd, 0);
+	close(fd);	/* No module may be open for writing. */
+	c = run_child(load_module, &poison);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EIO);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
+
+	poison = false;
+	c = run_child(load_module, &poison);
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, ENOEXEC);
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_ABORTS(1);
+}
+
+/*
  * A loop device on a tmpfs file. What is consumed, a kernel thread consumes: the
  * request fails, nobody gets a signal.
  */
@@ -1655,6 +1741,12 @@ static char *loop_buffer(void)
 	return p;
 }
 
+/* Has nobody written to it? */
+static bool is_zero(const char *p, size_t len)
+{
+	return !*p && !memcmp(p, p + 1, len - 1);
+}
+
 /* The poison is in a page of the process's. */
 static long loop_write(struct child *c)
 {
@@ -1693,7 +1785,8 @@ static long loop_read(struct child *c)
 	need(c->pa && !poison_phys(c->pa), "poison");
 	ret = pread(fd, p + from, PAGES * page_size - from, from);
 	err = errno;
-	/* Whatever was read is right. */
+	/* Whatever was read is right, and nothing was that is behind it. */
+	need(is_zero(p + DEAD * page_size, (PAGES - DEAD) * page_size), "poison");
 	if (ret > 0) {
 		fill_pages(p, from);
 		need(same_pages(p, from + ret), "data");
@@ -1706,6 +1799,8 @@ static void do_loop(struct __test_metadata *_metadata,
 		    struct _test_data_poison *self, const struct loop *row)
 {
 	struct loop_run run = { .row = row };
+	/* fsync() may have written the pages behind it, which are good, on their own. */
+	size_t behind = row->use == loop_write_back ? 1 : PAGES - row->good;
 	struct child *c;
 
 	if (access("/dev/loop-control", F_OK))
@@ -1729,6 +1824,9 @@ static void do_loop(struct __test_metadata *_metadata,
 	EXPECT_ISOLATED(c->pa, 1);
 	EXPECT_ABORTS_UP_TO(row->most ?: 1);
 	EXPECT_TRUE(has_source(run.file, 0, row->good * page_size));
+	if (row->use != loop_read)
+		EXPECT_TRUE(has_only(run.file, row->good * page_size,
+				     behind * page_size, 0));
 	close(run.file);
 }
 
@@ -1782,8 +1880,9 @@ TEST_F(poison, loop_read_nothing)
 #define FUSE_FILE	"/tmp/fuse"
 
 struct fuse {
-	int dev;
 	bool write;
+	bool cached;		/* through the page cache, which is the client's copy */
+	int dev;
 };
 
 union fuse_reply {
@@ -1869,7 +1968,7 @@ static long fuse_use(struct child *c)
 {
 	const struct fuse *run = c->arg;
 	ssize_t (*io)(int fd, void *buf, size_t len, off_t off) = pread;
-	int fd = open(FUSE_FILE, O_RDWR | O_DIRECT), err;
+	int fd = open(FUSE_FILE, O_RDWR | (run->cached ? 0 : O_DIRECT)), err;
 	char *p = map_pair(MAP_PRIVATE);
 	long ret;
 
@@ -1882,7 +1981,7 @@ static long fuse_use(struct child *c)
 	err = errno;
 	if (run->write) {
 		need(is_isolated(c->pa), "isolated");
-		need(child_load(c->va) == -1, "load");
+		need(run->cached || child_load(c->va) == -1, "load");
 	} else {
 		memset(p, 0, page_size);
 	}
@@ -1894,13 +1993,13 @@ static long fuse_use(struct child *c)
 }
 
 static void do_fuse(struct __test_metadata *_metadata,
-		    struct _test_data_poison *self, bool write)
+		    struct _test_data_poison *self, struct fuse run)
 {
-	struct fuse run = { open("/dev/fuse", O_RDWR), write };
 	struct child *server, *client;
 	char options[64];
 	int fd;
 
+	run.dev = open("/dev/fuse", O_RDWR);
 	if (run.dev < 0)
 		SKIP(return, "needs FUSE_FS");
 
@@ -1919,8 +2018,14 @@ static void do_fuse(struct __test_metadata *_metadata,
 
 	EXPECT_EXITED(client);
 	EXPECT_EXITED(server);
-	EXPECT_RET(client, -1, EIO);
-	if (write) {
+	EXPECT_RET(client, run.cached ? (long)page_size : -1, EIO);
+	if (run.cached) {
+		/* The server has no part in it: it is sent the page before. */
+		EXPECT_EQ(0, server->ret);
+		EXPECT_NO_SIGBUS(server);
+		EXPECT_TOLD(client, client->va, 12);
+		EXPECT_ISOLATED(client->pa, 1);
+	} else if (run.write) {
 		/* The server goes on as if the request had been interrupted. */
 		EXPECT_EQ(ENOENT, server->ret);
 		/* 7.3's memory_failure() may find the page still in use. */
@@ -1939,12 +2044,18 @@ static void do_fuse(struct __test_metadata *_metadata,
 
 TEST_F(poison, fuse_write)
 {
-	do_fuse(_metadata, self, true);
+	do_fuse(_metadata, self, (struct fuse){ .write = true });
+}
+
+/* fuse_fill_write_pages() */
+TEST_F(poison, fuse_write_cached)
+{
+	do_fuse(_metadata, self, (struct fuse){ .write = true, .cached = true });
 }
 
 TEST_F(poison, fuse_read)
 {
-	do_fuse(_metadata, self, false);
+	do_fuse(_metadata, self, (struct fuse){ });
 }
 
 /*
@@ -1968,7 +2079,7 @@ static long disk_write(struct child *c)
 	err = errno;
 	need(pread(fd, back, 2 * page_size, 0) == 2 * (ssize_t)page_size, "read");
 	need(same_pages(back, page_size), "data");
-	need(!memcmp(back + page_size, back + 2 * page_size, page_size), "poison");
+	need(is_zero(back + page_size, page_size), "poison");
 	close(fd);
 	errno = err;
 	return ret;

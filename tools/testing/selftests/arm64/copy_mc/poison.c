@@ -355,6 +355,18 @@ int copy_file(const char *from, const char *to)
 	return err;
 }
 
+bool has_only(int fd, off_t off, size_t len, unsigned char byte)
+{
+	unsigned char *p = malloc(len);
+	bool good = p && pread(fd, p, len, off) == (ssize_t)len;
+	size_t i;
+
+	for (i = 0; good && i < len; i++)
+		good = p[i] == byte;
+	free(p);
+	return good;
+}
+
 int open_disk_file(void)
 {
 	int fd, err;
@@ -370,6 +382,23 @@ int open_disk_file(void)
 		return -errno;
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	return fd;
+}
+
+int open_blkdev(unsigned char byte, size_t len)
+{
+	int fd = open(BLKDEV, O_WRONLY), err = 0;
+	char *p = malloc(len);
+
+	if (fd < 0)
+		return -errno;
+	memset(p, byte, len);
+	if (write(fd, p, len) != (ssize_t)len)
+		err = -EIO;
+	free(p);
+	/* Which empties the page cache: nobody else has it open. */
+	close(fd);
+	fd = open(BLKDEV, O_RDWR);
+	return err ?: fd;
 }
 
 static bool disk_mounted(void)

@@ -140,6 +140,9 @@ int huge_pool(int n);
 /* Copy a file onto another one, or a disk; 0 or -errno. */
 int copy_file(const char *from, const char *to);
 
+/* Are the @len bytes of @fd from @off on all @byte? */
+bool has_only(int fd, off_t off, size_t len, unsigned char byte);
+
 /*
  * Files: a fresh copy of the image /ext2.img on /dev/ram0, mounted on /mnt, and
  * its one file opened, 64 KiB of page_byte(). A descriptor, or -errno. Read
@@ -147,6 +150,14 @@ int copy_file(const char *from, const char *to);
  */
 int open_disk_file(void);
 void close_disk(void);
+
+/*
+ * A disk without a file system, whose first @len bytes are @byte, and not in the page
+ * cache. A descriptor, or -errno.
+ */
+#define BLKDEV	"/dev/ram1"
+
+int open_blkdev(unsigned char byte, size_t len);
 
 /*
  * Read the page of @fd at @off into the page cache. Return its physical address,

@@ -352,6 +352,36 @@ TEST_F(poison, write_disk)
 	EXPECT_CONSUMED(c, (long)page_size - 1001);
 }
 
+/*
+ * To the disk itself, by iomap's loop, which does not take half a block either. The rest
+ * of the block is what it was; who goes on there is told that the page is gone.
+ */
+static long write_blkdev(struct child *c)
+{
+	int fd = open_blkdev('x', 2 * page_size), i;
+	char *p = poisoned_pair(c);
+	long ret = write(fd, p + 1001, 2 * page_size - 1001);
+
+	ret = written(fd, 1001, ret);
+	need(ret < 0 || has_only(fd, ret, 2 * page_size - ret, 'x'), "rest");
+	/* It is marked before it is unmapped. */
+	for (i = 0; i < 1000 && phys_addr(c->va); i++)
+		usleep(10000);
+	need(write(fd, c->va, page_size) == -1 && errno == EFAULT, "EFAULT");
+	return ret;
+}
+
+TEST_F(poison, write_blkdev)
+{
+	struct child *c;
+
+	if (access(BLKDEV, F_OK))
+		SKIP(return, "needs BLK_DEV_RAM");
+	c = run_child(write_blkdev, NULL);
+
+	EXPECT_CONSUMED(c, (long)page_size - 1001);
+}
+
 /* In three pieces, of which the second ends in the poison and the third is good */
 static long write_pieces(struct child *c)
 {
@@ -629,6 +659,7 @@ TEST_F(poison, quiet_write_tmpfs)
 	if (c->sigbus || !worker_may_isolate())
 		EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
 	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(1);
 }
 
 /*
@@ -862,7 +893,7 @@ TEST_F(poison, vmsplice_write)
  */
 
 struct request {
-	unsigned char opcode;	/* IORING_OP_WRITE* */
+	unsigned char opcode;	/* IORING_OP_WRITE*, or _READ, from a disk */
 	unsigned char flags;
 	bool file;		/* tmpfs, else a pipe */
 	size_t from;		/* where in the pair it begins */
@@ -870,7 +901,7 @@ struct request {
 	bool told;
 };
 
-static long io_uring_write(struct child *c)
+static long io_uring_request(struct child *c)
 {
 	const struct request *row = c->arg;
 	struct io_uring_params params = {};
@@ -897,9 +928,19 @@ static long io_uring_write(struct child *c)
 	need(row->opcode != IORING_OP_WRITE_FIXED ||
 	     !syscall(SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, &iov,
 		      1), "registered buffer");
-	out = row->file ? tmp_file() : pipe_fd[1];
-
-	child_poison(c, p + page_size);
+	if (row->opcode == IORING_OP_READ) {
+		/* Its page cache has both, each on its own, and they are not dirty. */
+		out = open_blkdev(0, 2 * page_size);
+		need(write(out, p, page_size) == (ssize_t)page_size &&
+		     write(out, p + page_size, page_size) == (ssize_t)page_size &&
+		     !fsync(out), "disk");
+		memset(p, 0, 2 * page_size);
+		c->pa = poison_file(out);
+		need(c->pa, "poison");
+	} else {
+		out = row->file ? tmp_file() : pipe_fd[1];
+		child_poison(c, p + page_size);
+	}
 	*sqe = (struct io_uring_sqe) {
 		.opcode = row->opcode,
 		.flags = row->flags,
@@ -921,13 +962,15 @@ static long io_uring_write(struct child *c)
 	if (row->file)
 		need(!fstat(out, &st) && st.st_size == row->ret &&
 		     file_has(out, row->from, row->ret), "data");
+	if (row->opcode == IORING_OP_READ)
+		need(cqe->res < 0 || same_pages(p, cqe->res), "data");
 	return cqe->res;
 }
 
 static void do_request(struct __test_metadata *_metadata,
 		       struct _test_data_poison *self, const struct request *row)
 {
-	struct child *c = run_child(io_uring_write, (void *)row);
+	struct child *c = run_child(io_uring_request, (void *)row);
 
 	EXPECT_EXITED(c);
 	EXPECT_RET(c, row->ret, 0);
@@ -968,6 +1011,28 @@ TEST_F(poison, io_uring_write_fixed_async)
 TEST_F(poison, io_uring_write_fixed_pipe)
 {
 	REQUEST(.opcode = IORING_OP_WRITE_FIXED, .ret = page_size, .told = true);
+}
+
+/*
+ * Who has read less than it wants tries once more for the rest, at once if that need not
+ * block, with an iterator that does not know of poison in the source. A worker may be
+ * faster: then the rest is read from the disk.
+ */
+TEST_F(poison, io_uring_read)
+{
+	const struct request row = { .opcode = IORING_OP_READ };
+	struct child *c;
+
+	if (access(BLKDEV, F_OK))
+		SKIP(return, "needs BLK_DEV_RAM");
+	c = run_child(io_uring_request, (void *)&row);
+
+	EXPECT_EXITED(c);
+	if (c->ret != 2 * (long)page_size || !worker_may_isolate())
+		EXPECT_RET(c, (long)page_size, 0);
+	EXPECT_SIGBUS(c, BUS_OBJERR, NULL, -1);
+	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS(c->ret == (long)page_size ? 2 : 1);
 }
 
 /*

@@ -129,6 +129,7 @@ TEST_F(poison, nonsense)
 	EXPECT_FALSE(nothing_poisoned());
 	EXPECT_EQ(0, rig_repair());
 	EXPECT_TRUE(same_pages(page, 2 * page_size));
+	EXPECT_ABORTS(0);
 }
 
 /* Where memory begins */
@@ -230,6 +231,7 @@ TEST_F(poison, refused)
 	}
 	EXPECT_EQ(0, write_file(EINJ "vendor_flags", "0"));
 	EXPECT_TRUE(same_pages(page, 2 * page_size));
+	EXPECT_ABORTS(0);
 }
 
 /* ACPI 6.5, 5.2.6 "System Description Table Header" */
@@ -269,6 +271,7 @@ TEST_F(poison, tables)
 	EXPECT_NE(NULL, strstr(text, "vendor_id="));
 	EXPECT_EQ(0, read_file(EINJ "vendor_flags", text, sizeof(text)));
 	EXPECT_STREQ("0x00000000\n", text);
+	EXPECT_ABORTS(0);
 }
 
 /* Calls @fn with the path of each file in the directory; how many there were */
@@ -335,6 +338,7 @@ TEST_F(poison, capability)
 
 	if (!rig)
 		SKIP(return, "needs RIG");
+	EXPECT_ABORTS(0);	/* The count is in such a file: the teardown looks again. */
 	EXPECT_EQ(6, each_file(RIG, note_path));
 	ASSERT_EQ(0, syscall(SYS_capget, &header, data));
 	data[0].effective &= ~(1U << CAP_SYS_ADMIN);
@@ -353,6 +357,7 @@ TEST_F(poison, permission)
 
 	if (!rig)
 		SKIP(return, "needs RIG");
+	EXPECT_ABORTS(0);	/* as above */
 	EXPECT_EQ(6, each_file(RIG, note_path));
 	EXPECT_LE(9, each_file(EINJ, note_path));
 	for (i = 0; i < nr_opened; i++) {
@@ -393,6 +398,7 @@ TEST_F(poison, trigger)
 	EXPECT_SIGBUS(c, BUS_MCEERR_AR, c->va, 12);
 	/* The page is marked before it is unmapped: the load may be in time for an abort. */
 	EXPECT_ISOLATED(c->pa, 1);
+	EXPECT_ABORTS_FROM_TO(0, 1);
 }
 
 static long poison_and_wait(struct child *c)
@@ -426,6 +432,7 @@ TEST_F(poison, killed)
 	EXPECT_FALSE(page_flag(c->pa, KPF_HWPOISON));
 	EXPECT_TRUE(same_pages(p, 2 * page_size));
 	EXPECT_TRUE(nothing_poisoned());
+	EXPECT_ABORTS(0);
 }
 
 /*
@@ -527,6 +534,7 @@ TEST_F(poison, list)
 		p[i * page_size + 1] = page_byte(i * page_size + 1);
 	}
 	EXPECT_TRUE(same_pages(p, len));
+	EXPECT_ABORTS(0);
 }
 
 /* Its neighbours are as good as ever, to the last byte. */
@@ -630,6 +638,7 @@ TEST_F(poison, mask)
 		EXPECT_RET(c, 0, 0);
 	}
 	EXPECT_EQ(self->corrupted, corrupted_pages());
+	EXPECT_ABORTS(2 * ARRAY_SIZE(masks));
 }
 
 /* Reported, and that is all. */
