@@ -133,8 +133,10 @@ static struct decision decisions[ARRAY_SIZE(entries) * ARRAY_SIZE(events)];
 KUNIT_ARRAY_PARAM_DESC(decision, decisions, name);
 KUNIT_ARRAY_PARAM_DESC(entry, entries, name);
 
+/* Fills the table, and says for ./tools/run --report what it has for each type of entry. */
 static int decision_suite_init(struct kunit_suite *suite)
 {
+	char letters[ARRAY_SIZE(events) + 1] = "";
 	struct decision *d = decisions;
 	int i, j;
 
@@ -145,9 +147,12 @@ static int decision_suite_init(struct kunit_suite *suite)
 			d->entry = &entries[i];
 			d->event = &events[j];
 			d->outcome = decided(entries[i].outcome[j], events[j].claim);
+			letters[j] = d->outcome;
 			snprintf(d->name, sizeof(d->name), "%s: %s",
 				 entries[i].name, events[j].name);
 		}
+		kunit_info(suite, "%s %s %c\n", entries[i].name, letters,
+			   decided(entries[i].user_outcome, 0));
 	}
 	return 0;
 }
