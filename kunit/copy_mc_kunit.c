@@ -674,6 +674,40 @@ static size_t sweep_poison(const struct copy *c, size_t edge)
 	return copy_goes_by_address(c->r) ? POISON_LINE - edge % POISON_LINE : AREA - edge;
 }
 
+/* Poison from byte @p of the source on: up to 15 bytes of the page that traps are good. */
+static void sweep_place(struct copy *c, size_t p, unsigned int align)
+{
+	size_t edge = c->si.mapped + (align + p) % 16;
+
+	c->offset = edge - p;
+	c->to_align = (c->to_align + 1) % 16;
+	c->si.poison[0].offset = edge;
+	c->si.poison[0].len = sweep_poison(c, edge);
+}
+
+/* For ./tools/run --report: what one copy leaves, by the first poisoned byte, and the model */
+static void sweep_report(struct kunit *test, struct copy *c)
+{
+	char *left = kunit_kzalloc(test, SZ_1K, GFP_KERNEL);
+	char *model = kunit_kzalloc(test, SZ_1K, GFP_KERNEL);
+	int n = 0, m = 0;
+	size_t p;
+
+	KUNIT_ASSERT_NOT_NULL(test, left);
+	KUNIT_ASSERT_NOT_NULL(test, model);
+	if (c->r->wrapper || copy_counts(c->r) == COUNT_BOUND)
+		return;
+	c->len = 128;
+	for (p = 0; p < c->len; p++) {
+		sweep_place(c, p, 5);
+		n += scnprintf(left + n, SZ_1K - n, " %lu",
+			       copy_run(test, c, (u8 *)c->si.trap));
+		m += scnprintf(model + m, SZ_1K - m, " %zu", copy_model_left(c, p));
+	}
+	kunit_info(test, "%s: of %zu bytes left%s\n", c->r->name, c->len, left);
+	kunit_info(test, "%s: of %zu bytes model%s\n", c->r->name, c->len, model);
+}
+
 /*
  * Every length at every alignment. Only what is poisoned traps, so that a million aborts
  * take a minute.
@@ -683,7 +717,7 @@ static void copy_sweep(struct kunit *test)
 	struct copy *c = copy_init(test);
 	unsigned int i, align, aborts = 0;
 	ktime_t start = ktime_get();
-	size_t p, edge;
+	size_t p;
 
 	copy_init_edge(test, c);
 	for (i = 0; i < NR_SWEEP_LENGTHS; i++) {
@@ -693,12 +727,7 @@ static void copy_sweep(struct kunit *test)
 			for (p = 0; p < c->len; p++) {
 				if (!sweep_takes(c, p, align))
 					continue;
-				/* Up to 15 bytes of the page that traps are good. */
-				edge = c->si.mapped + (align + p) % 16;
-				c->offset = edge - p;
-				c->to_align = (c->to_align + 1) % 16;
-				c->si.poison[0].offset = edge;
-				c->si.poison[0].len = sweep_poison(c, edge);
+				sweep_place(c, p, align);
 				poisoned_copy(test, c, p);
 				aborts++;
 			}
@@ -706,6 +735,7 @@ static void copy_sweep(struct kunit *test)
 	}
 	kunit_info(test, "%s: %u aborts in %lld ms\n", c->r->name, aborts,
 		   ktime_ms_delta(ktime_get(), start));
+	sweep_report(test, c);
 }
 
 /* The same lengths and all pairs of alignments without any poison */
