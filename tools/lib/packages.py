@@ -80,6 +80,9 @@ TESTS = {
 # An x86 machine's own compiler is the one for x86.
 if os.uname().machine != "x86_64":
     TESTS["x86_64-linux-gnu-gcc"] = "gcc-x86-64-linux-gnu"
+# With --report only.  It comes with Debian's Python, which need not be the one that runs this.
+REPORT = {"/usr/lib/python3/dist-packages/matplotlib": "python3-matplotlib"}
+PYTHON = "/usr/bin/python3"
 
 
 def need(may_install, *tables):
