@@ -594,22 +594,27 @@ def say_suite(suite):
 def _parse(kunit, top, args, result):
     """kunit.py's own opinion of the log; and its JSON, with ours added, if that is wanted."""
     verdict = result.verdict
-    file = os.path.join(result.dir, "test.json")
-    cmd = [*kunit, "parse", f"--json={file}", result.log]
+    cmd = [*kunit, "parse", f"--json={os.path.join(result.dir, 'test.json')}", result.log]
     if os.path.exists(result.log):
         with process(cmd, cwd=top, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
             p.wait()
         if p.returncode and not verdict.problems:
             verdict.problems.append(f"kunit.py fails this run: {shlex.join(cmd)}")
     if getattr(args, "json", None):
-        content = {}
-        with contextlib.suppress(OSError, ValueError), open(file, encoding="utf-8") as f:
-            content = json.load(f)
-        content["copy_mc"] = {"kernel": result.version, "qemu": ".".join(map(str, result.qemu)),
-                              "log": result.log, **verdict.as_json()}
         with open(args.json, "w", encoding="utf-8") as f:
-            json.dump(content, f, indent=4)
+            json.dump(as_json(result), f, indent=4)
             f.write("\n")
+
+
+def as_json(result):
+    """kunit.py's results, with the verdict added."""
+    content = {}
+    with contextlib.suppress(OSError, ValueError), \
+            open(os.path.join(result.dir, "test.json"), encoding="utf-8") as f:
+        content = json.load(f)
+    content["copy_mc"] = {"kernel": result.version, "qemu": ".".join(map(str, result.qemu)),
+                          "log": result.log, **result.verdict.as_json()}
+    return content
 
 
 def _read(path):

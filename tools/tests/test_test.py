@@ -17,7 +17,7 @@ class Test(Case):
         self.test = tool("test")
         self.todo = jobs.Jobs(2, self.test.ended)
         self.booted = os.path.join(self.tmp, "booted")
-        self.wrong = ()
+        self.wrong, self.report = (), None
         write(self.repo, f"{selftests.DIR}/Makefile", "TEST_GEN_PROGS := one endurance\n")
         for module, name, new in (
                 (kunit, "made", self.made), (kunit, "build", lambda *_: None),
@@ -71,7 +71,7 @@ class Test(Case):
 
     def run_all(self, what, kernel=None):
         args = argparse.Namespace(what=[], jobs=2, timeout=9, quick=False, qemu=None,
-                                  build_dir=self.build, no_install=True)
+                                  build_dir=self.build, no_install=True, report=self.report)
         self.todo.add("qemu", "fetch", lambda: None)
         self.test.Kernel(args, kernel or self.kernel, self.todo).add_all(what)
         self.todo.run()
