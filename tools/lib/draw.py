@@ -43,7 +43,7 @@ def lines(chart, axes):
         x, marks = series["x"], series.get("marks")
         axes.plot(x, series["y"], label=series["label"], color=colour, linewidth=1.4,
                   linestyle="none" if marks else dashes, marker=mark if marks != 0 else None,
-                  markersize=2.6, drawstyle=series.get("steps", "default"), zorder=2 + bool(marks))
+                  markersize=1.9 if marks else 2.6, drawstyle=series.get("steps", "default"), zorder=2 + bool(marks))
         if "low" in series:
             axes.fill_between(x, series["low"], series["high"], color=colour, alpha=0.15,
                               linewidth=0)
@@ -64,6 +64,8 @@ def lines(chart, axes):
 
 
 def _legend(chart, axes):
+    if not any(axes.get_legend_handles_labels()):
+        return
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncol=chart.get("columns", 2),
                 borderaxespad=0.2, handlelength=2.6, columnspacing=1.4)
 

@@ -16,7 +16,7 @@ from lib.ui import Fail
 EACH_CODE = "each SEA status code, FnV and WnR"
 USER_ADDRESS = "permission fault at a user address"
 
-OUTCOMES = {"f": ("fixup", "fixed up"), "D": ("dies", "dies"), "r": ("again", "runs again"),
+OUTCOMES = {"f": ("fixup", "fixed up"), "D": ("dies", "dies"), "r": ("again", "no fixup"),
             "O": ("dies", "dies: outside uaccess"), "": ("ok", "as asserted")}
 
 TITLE = "arm64 copy_mc: test report"
@@ -227,9 +227,9 @@ def _outcome(suite):
     """The cell of a suite in a boot."""
     if not suite:
         return cell("\u2013", "n none")
-    _, passed, failed, skipped = suite
-    if failed:
-        return cell(f"\u2717 {failed} failed", "n fail")
+    _, passed, failed, skipped, whole = suite
+    if failed or not whole:
+        return cell(f"\u2717 {failed} failed" if failed else f"\u2717 ended after {passed}", "n fail")
     if not passed:
         return cell(f"{number(skipped)} skipped" if skipped else "no case", "n skip")
     return cell(join([Html(number(passed)), el("small", f"+{skipped}" if skipped else "",
@@ -326,6 +326,9 @@ def code_section(page):
                             cell(kinds["never"], "n never") if kinds["never"] else
                             cell("none", "n quiet"), cell(aborts, "n")])
             listings.append(_listing(name, states, kinds["never"]))
+        if lost := sorted({n for b in those for n in b["entries"]} - {*part["routines"]}):
+            found.append(el("p", f"Not shown, as their code is not that of the build any more: "
+                                 f"{', '.join(lost)}."))
         found += [table(["routine", *map(_right, (
             "instructions", "with an entry", "tried", "not on this CPU", "never tried",
             "aborts"))], summary), *listings]
@@ -349,20 +352,20 @@ def _listing(name, states, never):
 
 
 def left_section(page):
-    found = []
-    for kernel, boots in page.by_kernel("boot").items():
-        for b in boots:
-            for name, r in b.get("left", {}).items():
-                x = list(range(len(r["left"])))
-                found.append(page.chart(
-                    f"{name} of {r['size']} bytes, Linux {kernel}, {b['name']}", kind="lines",
-                    width=4.6, height=3, columns=3, xlabel="first poisoned byte",
-                    ylabel="bytes not copied", series=[
-                        {"label": "model", "x": x, "y": r["model"], "marks": 0,
-                         "steps": "steps-mid"},
-                        {"label": "measured", "x": x, "y": r["left"], "marks": 1}],
-                    limit={"label": "the least", "x": [0, r["size"] - 1], "y": [r["size"], 1]}))
-    return el("div", *found, class_="charts") if found else ""
+    alike, found = {}, []       # most machines count alike
+    for b in page.of("boot"):
+        for name, r in b.get("left", {}).items():
+            alike.setdefault((name, json.dumps(r)), []).append(f"{b['kernel']} {b['name']}")
+    for (name, r), boots in sorted(alike.items()):
+        r = json.loads(r)
+        x = list(range(len(r["left"])))
+        found.append(page.chart(
+            f"{name} of {r['size']} bytes: {', '.join(boots)}", kind="lines", width=4.4,
+            height=2.9, columns=3, xlabel="first poisoned byte", ylabel="bytes not copied",
+            series=[{"label": "model", "x": x, "y": r["model"], "marks": 0, "steps": "steps-mid"},
+                    {"label": "measured", "x": x, "y": r["left"], "marks": 1}],
+            limit={"label": "the least", "x": [0, r["size"] - 1], "y": [r["size"], 1]}))
+    return el("div", *found, class_="charts small") if found else ""
 
 
 # -- before and after --------------------------------------------------------------------
@@ -507,20 +510,18 @@ def endurance_section(page):
         if not e:
             continue
         found.append(el("h3", f"Linux {b['kernel']}, {b['name']}"))
-        blocks = []
         if e["curve"]:
-            blocks.append(page.chart(
-                "Pages that memory_failure() has dealt with, since the boot", kind="lines",
-                width=7, height=3, xlabel="seconds of the kernel's clock", ylabel="pages",
-                series=[{"label": "recovery actions", "marks": 0,
-                         "x": [x for x, _ in e["curve"]], "y": [y for _, y in e["curve"]]}]))
+            found.append(page.chart(
+                "What memory_failure() has done since the boot", kind="lines", width=7, height=2.6,
+                xlabel="seconds of the kernel's clock", ylabel="recovery actions", series=[
+                    {"label": "", "marks": 0, "x": [x for x, _ in e["curve"]],
+                     "y": [y for _, y in e["curve"]]}]))
         total = [c for c in e["counts"] if not c[1].startswith("by ")]
         found += [el("p", f"{number(n)} {words}.") for n, words in total]
         kinds = [c for c in e["counts"] if c[1].startswith("by ")]
         if kinds:
-            blocks.append(table(["aborts", _right("number")],
-                                [[words.removeprefix("by "), cell(n, "n")] for n, words in kinds]))
-        found.append(beside(blocks))
+            found.append(el("ul", *(el("li", f"{number(n)} {words}") for n, words in kinds),
+                            class_="columns"))
     return join(found)
 
 
@@ -533,10 +534,11 @@ def mutate_section(page):
         order = {"survived": 0, "contradiction": 1, "broken": 2, "equivalent": 3}
         rows = sorted(p["mutations"], key=lambda m: order.get(m["outcome"], 4))
         found += [el("h3", f"Linux {p['kernel']}"), table(
-            ["mutation", "what is wrong with it", "outcome", "words"],
+            ["mutation", "what is wrong with it", "outcome", "noticed by"],
             [[m["name"], m["description"],
               cell(m["outcome"], "fail" if order.get(m["outcome"], 4) < 3 else "pass"),
-              m["detail"].removeprefix("killed by ")] for m in rows])]
+              "nothing" if m["outcome"] == "survived" else m["detail"].removeprefix("killed by ")]
+             for m in rows])]
     return join(found)
 
 

@@ -147,8 +147,8 @@ def boot(result, name):
             "build": result.machine.build, "qemu": ".".join(map(str, result.qemu)),
             "features": [f for f in FEATURES if v.features[f]],
             "seconds": round(result.times.get("boot", 0)), "problems": list(v.problems),
-            "suites": [[s.name, *map(s.count, ("passed", "failed", "skipped"))]
-                       for s in v.suites]}
+            "suites": [[s.name, *map(s.count, ("passed", "failed", "skipped")),
+                        s.finished and len(s.done) >= s.planned] for s in v.suites]}
     more = {"entries": entries(lines), "decisions": decisions(v.suites, lines),
             "left": left(lines), "endurance": endurance(v.suites, lines)}
     return {**part, **{k: found for k, found in more.items() if found}}
