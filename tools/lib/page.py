@@ -17,7 +17,7 @@ EACH_CODE = "each SEA status code, FnV and WnR"
 USER_ADDRESS = "permission fault at a user address"
 
 OUTCOMES = {"f": ("fixup", "fixed up"), "D": ("dies", "dies"), "r": ("again", "no fixup"),
-            "O": ("dies", "dies: outside uaccess"), "": ("ok", "as asserted")}
+            "O": ("dies", "dies: outside uaccess"), "": ("ok", "passed")}
 
 TITLE = "arm64 copy_mc: test report"
 
@@ -275,9 +275,15 @@ def decision_section(page):
             d = those[0]["decisions"]
             faults = list(dict.fromkeys(f for rows in d.values() for f in rows))
             found += [el("h3", f"Linux {kernel}: {', '.join(b['name'] for b in those)}"),
-                      table(["fault", *d], [[f, *(_decision(rows.get(f)) for rows in d.values())]
+                      table(["fault", *d], [[_fault(f), *(_decision(rows.get(f))
+                                                          for rows in d.values())]
                                             for f in faults], "decisions")]
     return join(found)
+
+
+def _fault(words):
+    """No line ends between the minus and the rest of an error number."""
+    return Html(re.sub(r"-E\w+", r'<span class="errno">\g<0></span>', html.escape(words)))
 
 
 # -- the code ----------------------------------------------------------------------------

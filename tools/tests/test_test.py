@@ -123,6 +123,18 @@ class Test(Case):
         self.assertEqual({j.name.split()[-1] for j in self.todo.jobs.values()
                           if j.state != "done"}, {"sparse"})
 
+    def test_report(self):
+        self.report, self.wrong = "page.html", ("nomte", "sparse")
+        self.run_all(["suites", "sparse", "hook_off"])
+        about, *boots = self.test.parts
+        self.assertEqual({b["name"] for b in boots}, {b[0] for b in self.test.BOOTS} | {"modules"})
+        self.assertEqual([(b["name"], b["problems"]) for b in boots if b["problems"]],
+                         [("nomte", ["copy_mc.lengths failed"])])
+        self.assertEqual(about["problems"], ["FAILED kernel sparse: sparse is wrong"])
+        self.assertIn(["kernel sparse", "failed", "sparse is wrong"], about["rows"])
+        self.assertIn("kernel hook_off", [name for name, *_ in about["rows"]])
+        self.assertNotIn("kernel suites", [name for name, *_ in about["rows"]])
+
     def test_entry_that_is_lost(self):
         self.wrong = ("arm64.nomops",)
         self.assertEqual(self.run_all(["suites"])["failed"], 0)
