@@ -38,12 +38,13 @@ matplotlib.rcParams.update({
 
 
 def lines(chart, axes):
-    """Series of points: {label, x, y}, with low and high for a band, marks: no line."""
+    """Series of points: {label, x, y}, with low and high for a band; only: "line" or "marks"."""
     for series, (colour, dashes, mark) in zip(chart["series"], STYLES * len(chart["series"])):
-        x, marks = series["x"], series.get("marks")
+        x, only = series["x"], series.get("only")
         axes.plot(x, series["y"], label=series["label"], color=colour, linewidth=1.4,
-                  linestyle="none" if marks else dashes, marker=mark if marks != 0 else None,
-                  markersize=1.9 if marks else 2.6, drawstyle=series.get("steps", "default"), zorder=2 + bool(marks))
+                  linestyle="none" if only == "marks" else dashes,
+                  marker="" if only == "line" else mark, markersize=1.9 if only else 2.6,
+                  drawstyle=series.get("steps", "default"), zorder=3 if only == "marks" else 2)
         if "low" in series:
             axes.fill_between(x, series["low"], series["high"], color=colour, alpha=0.15,
                               linewidth=0)

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from lib import bench, kunit, packages, selftests, tree, ui
+from lib import bench, kunit, packages, selftests, ui
 from lib.overlay import version_key
 from lib.ui import Fail
 
@@ -20,6 +20,7 @@ OUTCOMES = {"f": ("fixup", "fixed up"), "D": ("dies", "dies"), "r": ("again", "n
             "O": ("dies", "dies: outside uaccess"), "": ("ok", "passed")}
 
 TITLE = "arm64 copy_mc: test report"
+MOST = 50       # problems that are listed
 
 
 class Html(str):
@@ -105,9 +106,9 @@ class Page:
                                aria_label=caption), el("figcaption", caption))
 
     def render(self):
-        sections = [(title, about, s(self)) for title, about, s in SECTIONS]
-        sections = [(re.sub(r"\W+", "-", title.lower()), *s) for s in sections if s[-1]
-                    for title in s[:1]]
+        sections = [(title, about, section(self)) for title, about, section in SECTIONS]
+        sections = [(re.sub(r"\W+", "-", title.lower()), title, about, content)
+                    for title, about, content in sections if content]
         nav = el("nav", join(el("a", title, href=f"#{name}") for name, title, *_ in sections))
         body = join(el("section", el("h2", title), el("p", about, class_="about") if about else "",
                        content, id=name) for name, title, about, content in sections)
@@ -145,8 +146,11 @@ def draw(charts):
 
 def problems(page):
     """[words] of all parts."""
-    return [": ".join((" ".join(filter(None, (p.get("kernel"), p.get("name") or p["kind"]))), w))
-            for p in page.parts for w in p.get("problems", ())]
+    found = []
+    for p in page.parts:
+        where = " ".join(filter(None, (p.get("kernel"), p.get("name") or p["kind"])))
+        found += [f"{where}: {words}" for words in p.get("problems", ())]
+    return found
 
 
 def _sum(boots, at):
@@ -154,29 +158,36 @@ def _sum(boots, at):
 
 
 def verdict(page):
-    wrong, boots = problems(page), page.of("boot")
-    facts = [("Kernels", ", ".join(f"Linux {k}" for k in dict.fromkeys(
-        p["kernel"] for p in sorted(page.parts, key=lambda p: version_key(p.get("kernel", "0")))
-        if "kernel" in p))),
-             ("QEMU", ", ".join(sorted({p["qemu"] for p in page.parts if "qemu" in p})))]
-    if boots:
-        facts += [("Cases", f"{number(_sum(boots, 1))} passed, {number(_sum(boots, 2))} failed, "
-                            f"{number(_sum(boots, 3))} skipped"),
-                  ("Boots", f"{len(boots)}, {duration(sum(b['seconds'] for b in boots))} in all")]
-    facts += [f for p in page.parts if p["kind"] in FACTS for f in FACTS[p["kind"]](p)]
-    first, *_, last = sorted(p["at"] for p in page.parts) * 2
-    facts.append(("Time", first[:16] if first[:16] == last[:16] else
-                  f"{first[:16]} to {last[11 if first[:10] == last[:10] else 0:16]}"))
-    good = not wrong
+    wrong = problems(page)
+    words = f"\u2717 {ui.number(len(wrong), 'problem')}" if wrong else "\u2713 Good"
     return join([
-        el("div", el("p", "\u2713 Good" if good else f"\u2717 {ui.number(len(wrong), 'problem')}",
-                     class_="verdict"),
-           join(el("ul", join(el("li", w) for w in wrong[:50])) for _ in wrong[:1]),
-           el("p", f"and {len(wrong) - 50} more") if wrong[50:] else "",
-           class_="good" if good else "bad"),
+        el("div", el("p", words, class_="verdict"),
+           el("ul", *(el("li", w) for w in wrong[:MOST])) if wrong else "",
+           el("p", f"and {len(wrong) - MOST} more") if wrong[MOST:] else "",
+           class_="bad" if wrong else "good"),
         el("dl", join(el("div", el("dt", k), el("dd", v, class_=" ".join(kind)))
-                      for k, v, *kind in facts if v)),
+                      for k, v, *kind in facts(page) if v)),
     ])
+
+
+def facts(page):
+    """(what, words, class of the words)"""
+    boots = page.of("boot")
+    kernels = sorted({p["kernel"] for p in page.parts if "kernel" in p}, key=version_key)
+    yield "Kernels", ", ".join(f"Linux {k}" for k in kernels)
+    yield "QEMU", ", ".join(sorted({p["qemu"] for p in page.parts if "qemu" in p}))
+    if boots:
+        yield "Cases", ", ".join(f"{number(_sum(boots, at))} {status}" for at, status in
+                                 enumerate(("passed", "failed", "skipped"), 1))
+        yield "Boots", f"{len(boots)}, {duration(sum(b['seconds'] for b in boots))} in all"
+    for p in page.parts:
+        yield from FACTS.get(p["kind"], lambda _: ())(p)
+    times = sorted(p["at"] for p in page.parts)
+    first, last = times[0][:16], times[-1][:16]
+    if first == last:
+        yield "Time", first
+    else:
+        yield "Time", f"{first} to {last[11:] if first[:10] == last[:10] else last}"
 
 
 def _compare_facts(p):
@@ -189,8 +200,8 @@ def _compare_facts(p):
 def _bench_facts(p):
     met = sum(t["met"] for t in p["targets"])
     missed = len(p["targets"]) - met
-    return [("Targets", f"{met} met on {p['kernel']}" + (f", \u2717 {missed} missed" if missed else ""),
-             "fail" if missed else "")]
+    return [("Targets", f"{met} met on {p['kernel']}" +
+             (f", \u2717 {missed} missed" if missed else ""), "fail" if missed else "")]
 
 
 def _mutate_facts(p):
@@ -215,8 +226,9 @@ def boots_section(page):
                      cell(n, "n fail") if n else cell("none", "n quiet"),
                      cell(f"{b['seconds']} s", "n"), " ".join(b["features"]), machine(b["name"]),
                      b["qemu"], cell(b["at"][:16], "quiet")])
-    return rows and table(["boot", *map(_right, ("passed", "failed", "skipped", "problems", "time")),
-                           "features", "machine", "QEMU", "ended"], rows, "flat")
+    return rows and table(
+        ["boot", *map(_right, ("passed", "failed", "skipped", "problems", "time")), "features",
+         "machine", "QEMU", "ended"], rows, "flat")
 
 
 def _right(text):
@@ -229,7 +241,8 @@ def _outcome(suite):
         return cell("\u2013", "n none")
     _, passed, failed, skipped, whole = suite
     if failed or not whole:
-        return cell(f"\u2717 {failed} failed" if failed else f"\u2717 ended after {passed}", "n fail")
+        return cell(f"\u2717 {failed} failed" if failed else f"\u2717 ended after {passed}",
+                    "n fail")
     if not passed:
         return cell(f"{number(skipped)} skipped" if skipped else "no case", "n skip")
     return cell(join([Html(number(passed)), el("small", f"+{skipped}" if skipped else "",
@@ -368,8 +381,9 @@ def left_section(page):
         found.append(page.chart(
             f"{name} of {r['size']} bytes: {', '.join(boots)}", kind="lines", width=4.4,
             height=2.9, columns=3, xlabel="first poisoned byte", ylabel="bytes not copied",
-            series=[{"label": "model", "x": x, "y": r["model"], "marks": 0, "steps": "steps-mid"},
-                    {"label": "measured", "x": x, "y": r["left"], "marks": 1}],
+            series=[{"label": "model", "x": x, "y": r["model"], "only": "line",
+                     "steps": "steps-mid"},
+                    {"label": "measured", "x": x, "y": r["left"], "only": "marks"}],
             limit={"label": "the least", "x": [0, r["size"] - 1], "y": [r["size"], 1]}))
     return el("div", *found, class_="charts small") if found else ""
 
@@ -473,11 +487,11 @@ def _bench_charts(page, p, boot, counts):
         if c["routine"] == "copy_mc_to_kernel":
             ratios.setdefault(c["size"], []).append(
                 c["instructions"] / one[c["size"], c["source"], c["to"]])
-    x = sorted(ratios)
+    x, all_ratios = sorted(ratios), [r for those in ratios.values() for r in those]
     yield page.chart(
         f"copy_mc_to_kernel() to memcpy(), {boot}, the same alignments", kind="lines", xlog=2,
         xlabel="bytes", ylabel="ratio of instructions", xticks=_powers(x),
-        ylimits=[min(0.8, min(map(min, ratios.values()))), max(1.2, max(map(max, ratios.values())))],
+        ylimits=[min(0.8, *all_ratios), max(1.2, *all_ratios)],
         series=[{"label": "the highest", "x": x, "y": [max(ratios[n]) for n in x]},
                 {"label": "the lowest", "x": x, "y": [min(ratios[n]) for n in x]}],
         columns=3, limit={"label": f"target: at most {bench.RATIO}",
@@ -520,7 +534,7 @@ def endurance_section(page):
             found.append(page.chart(
                 "What memory_failure() has done since the boot", kind="lines", width=7, height=2.6,
                 xlabel="seconds of the kernel's clock", ylabel="recovery actions", series=[
-                    {"label": "", "marks": 0, "x": [x for x, _ in e["curve"]],
+                    {"label": "", "only": "line", "x": [x for x, _ in e["curve"]],
                      "y": [y for _, y in e["curve"]]}]))
         total = [c for c in e["counts"] if not c[1].startswith("by ")]
         found += [el("p", f"{number(n)} {words}.") for n, words in total]

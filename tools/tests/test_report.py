@@ -2,7 +2,9 @@
 """The page of --report: what goes into it, and what it looks like."""
 
 import argparse
+import contextlib
 import json
+import operator
 import os
 import re
 import shutil
@@ -11,8 +13,9 @@ import types
 import unittest
 import unittest.mock
 
-from lib import ktap, kunit, listing, packages, page, report
+from lib import bench, compare, ktap, kunit, listing, mutate, packages, page, report
 from tests.fake import Case, judged, read, tool, write
+from tests.test_bench import SAME, log as bench_log
 
 DRAWS = os.path.exists(*packages.REPORT)
 GCC = kunit.CROSS + "gcc"
@@ -61,6 +64,10 @@ ok 1 copy_mc_in_kernel
         ok 1 kload
     ok 3 decision_user_access
 not ok 2 sea_decision""".splitlines()
+
+
+def nothing(*_):
+    """Stands in for what takes a kernel."""
 
 
 def arguments(path, **more):
@@ -368,6 +375,76 @@ class Tools(Case):
             need.assert_not_called()
         with self.fails("^--report: has nothing to say of --init"):
             tool("run").options(["--report", "x.html", "--init", "x"])
+
+    def main(self, name, *words, **patches):
+        """Runs a tool with parts of it made up; what is in the page then."""
+        module, path = tool(name), os.path.join(self.tmp, "page.html")
+        with contextlib.ExitStack() as stack:
+            for where, new in patches.items():
+                *names, last = where.split("__")
+                stack.enter_context(unittest.mock.patch.object(
+                    operator.attrgetter(names[0])(module) if names else module, last, new))
+            stack.enter_context(unittest.mock.patch(
+                "sys.argv", [name, "--kernel", self.kernel, "--build-dir", self.build,
+                             "--report", path, *words]))
+            stack.enter_context(unittest.mock.patch.object(packages, "need"))
+            module.main()
+        return report.load(path)
+
+    def result(self, **more):
+        write(self.tmp, "boot/test.log", "\n".join(LOG))
+        write(self.tmp, "boot/test.json", json.dumps({"sub_groups": [], "test_cases": []}))
+        tree = types.SimpleNamespace(version="6.12.5", home=self.tmp, top=self.kernel)
+        return kunit.Run(tree, "6.12.5", kunit.USER, "qemu", (10, 0, 2),
+                         os.path.join(self.tmp, "boot"), times={"boot": 1, "all": 2},
+                         verdict=judged(ktap.Log, LOG, "", [], []), **more)
+
+    def test_run(self):
+        found = self.main("run", kunit__run=lambda *_: self.result(), kunit__check_asked=nothing)
+        self.assertEqual(list(found), ["boot 6.12.5 suites"])
+        write(self.tmp, "old.json", json.dumps({"copy_mc": {"kernel": "6.12.4"}, "test_cases": [
+            {"name": "a", "status": "PASS"}]}))
+        found = self.main("run", "--against", os.path.join(self.tmp, "old.json"), "copy_iter",
+                          kunit__run=lambda *_: self.result(), kunit__check_asked=nothing)
+        self.assertEqual(list(found)[1:], ["boot 6.12.5 suites copy_iter",
+                                           "against 6.12.5 suites copy_iter"])
+        self.assertEqual(found["against 6.12.5 suites copy_iter"]["rows"], [["a", "passed", None]])
+
+    @unittest.skipUnless(DRAWS, "needs python3-matplotlib")
+    def test_compare(self):
+        rows = [compare.Row(f"callers:{s}", compare.Outcome("panic", "SEA"), compare.Outcome(s))
+                for s in ("passed", "hang")]
+        found = self.main(
+            "compare", kunit__prepare=lambda *_: contextlib.nullcontext(self.result()),
+            kunit__build=nothing, boots=lambda *_: rows)["compare 6.12.5"]
+        self.assertEqual([s["name"] for s in found["scenarios"]],
+                         ["callers:passed", "callers:hang"])
+        self.assertEqual(found["problems"], ["callers:hang on the patched kernel: hang"])
+
+    @unittest.skipUnless(DRAWS, "needs python3-matplotlib")
+    def test_bench(self):
+        costs = ({"fault": 100}, {"fault": 109})
+        for words, problems in ([], []), (["--strict"], ["faults and system calls at most 1.005 "
+                                                         "times the base kernel's: at most "
+                                                         "1.0900, fault"]):
+            found = self.main(
+                "bench", *words, count=lambda *_: (self.result(), bench.parse(bench_log())),
+                boot=lambda *_: (None, ["bench-aborts: 1 in 9 ns"]), system_calls=lambda _: costs,
+                bench__user_code=lambda _: SAME, checks__Kernel=lambda *_: None)["bench 6.12.5"]
+            self.assertEqual(found["problems"], problems)
+            self.assertEqual(found["system"], {"base": costs[0], "patched": costs[1]})
+
+    def test_mutate(self):
+        write(self.repo, f"{mutate.DIR}/late.patch", "is late\n--- a/x\n")
+        tree = unittest.mock.MagicMock()
+        tree.home = self.tmp
+        found = self.main(
+            "mutate", tree__select=lambda _: (tree, nothing), kunit__using=contextlib.nullcontext,
+            mutate__of=lambda _, those: those, mutate__trees=lambda *_: {"late": ""},
+            baseline=lambda *_: self.result(), attempt=lambda *_: ("survived", "SURVIVED"))
+        found = found["mutate 6.12.5"]
+        self.assertEqual([m["outcome"] for m in found["mutations"]], ["survived"])
+        self.assertEqual(found["problems"], [f"{mutate.DIR}/late.patch, is late: SURVIVED"])
 
     def test_names_of_boots(self):
         run = tool("run")
