@@ -42,6 +42,8 @@ def types(top):
 
 def extable(vmlinux, known, names):
     """{address: (type, fixup)} of the exception table."""
+    if "__start___ex_table" not in known:
+        raise Fail(f"{vmlinux}: has no exception table")
     start = known["__start___ex_table"][0][0]
     with tempfile.NamedTemporaryFile() as f:
         _binutils("objcopy", "-O", "binary", "-j", "__ex_table", vmlinux, f.name)

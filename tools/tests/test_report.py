@@ -36,9 +36,6 @@ KTAP version 1
         ok 2 two
         # copy_each_entry: pass:2 fail:0 skip:0 total:2
     ok 1 copy_each_entry
-    # copy_sweep: one: of 4 bytes left 4 3 2 1
-    # copy_sweep: one: of 4 bytes model 4 4 2 1
-    # copy_sweep: two: of 4 bytes left 4 3 2 1
     ok 2 copy_sweep # SKIP needs MOPS
 # copy_mc_in_kernel: pass:2 fail:0 skip:1 total:3
 ok 1 copy_mc_in_kernel
@@ -64,6 +61,10 @@ ok 1 copy_mc_in_kernel
         ok 1 kload
     ok 3 decision_user_access
 not ok 2 sea_decision""".splitlines()
+LEFT = """\
+    # copy_sweep: one: of 4 bytes left 4 3 2 1
+    # copy_sweep: one: of 4 bytes model 4 4 2 1
+    # copy_sweep: two: of 4 bytes left 4 3 2 1""".splitlines()
 
 
 def nothing(*_):
@@ -185,7 +186,7 @@ class Parts(Report):
             "bpf": {"SEA, claimed": ["skipped", ""]}})
 
     def test_left(self):
-        self.assertEqual(self.boot()["left"], {
+        self.assertEqual(self.boot(LOG + LEFT)["left"], {
             "one": {"size": 4, "left": [4, 3, 2, 1], "model": [4, 4, 2, 1]}})
 
     def test_endurance(self):
@@ -211,7 +212,8 @@ class Page(Report):
         self.assertIn("<li>6.12.5 nomte: suite x panics</li>", text)
 
     def test_grid(self):
-        text = self.add(self.boot(), self.boot(LOG[:21], name="nomte"))
+        text = self.add(self.boot(), self.boot(LOG[:LOG.index("ok 1 copy_mc_in_kernel") + 1],
+                                               name="nomte"))
         rows = self.section(text, "suites-by-machine").splitlines()
         self.assertRegex(rows[1], r"copy_mc_in_kernel\|+2\|+\+1\|+2\|+\+1\|")
         self.assertRegex(rows[2], r"sea_decision\|+\u2717 1 failed\|+\u2013\|")
@@ -250,7 +252,7 @@ class Page(Report):
         self.assertNotIn("<details open", text)
 
     def test_sections_without_data_are_not_there(self):
-        text = self.add(self.boot([l for l in LOG if "copy_sweep:" not in l]))
+        text = self.add(self.boot())
         self.assertEqual(re.findall(r'<section id="([^"]+)"', text),
                          ["boots", "suites-by-machine", "decision-on-a-fault-in-kernel-mode"])
 
@@ -267,7 +269,7 @@ class Page(Report):
     @unittest.skipUnless(DRAWS, "needs python3-matplotlib")
     def test_charts(self):
         text = page.render({k: {"at": "", **p} for k, p in EXAMPLES.items()} |
-                           {"boot": self.boot(endurance=CURVE)})
+                           {"boot": self.boot(LOG + LEFT, endurance=CURVE)})
         self.assertEqual(text.count("<svg"), 5)
         self.assertNotIn("@chart", text)
         ids = re.findall(r'\bid="([^"]+)"', text)
@@ -508,7 +510,9 @@ g:      ret
         prepared = types.SimpleNamespace(version="6.12.5", home=self.tmp, top=self.tmp)
         boot = {"kind": "boot", "kernel": "6.12.5", "build": "user",
                 "entries": {"f": {"4": ["39400022", "load", 1, ""]}}}
-        parts = [boot, {**boot, "build": "gone"}, {**boot, "kernel": "7.3"}, {"kind": "bench"}]
+        parts = [boot, {**boot, "build": "gone"},
+                 {**boot, "kernel": "7.3", "entries": {"f": {"4": ["00000000", "load", 1, ""]}}},
+                 {"kind": "bench"}]
         found = list(report.code(prepared, parts))
         self.assertEqual([(p["name"], list(p["routines"])) for p in found], [("user", ["f"])])
 
@@ -532,7 +536,8 @@ parent.postMessage(["measured", innerWidth, document.documentElement.scrollWidth
     def test_no_page_is_wider_than_the_screen(self):
         code = {"kind": "code", "kernel": "6.12.5", "name": "user", "routines": {
             "f": [[n, "ldrb w2, [x1, #1234567]" * 3, "KLOAD_SEA", "+0x10"] for n in range(9)]}}
-        text = self.add(self.boot(endurance=CURVE), *EXAMPLES.values(), code,
+        text = self.add(self.boot(LOG + LEFT, endurance=CURVE, problems=["long_" * 99]),
+                        *EXAMPLES.values(), code,
                         *(self.boot(name=f"boot-{n}") for n in range(12)))
         write(self.tmp, "measured.html", text.replace("</body>", self.MEASURE + "</body>"))
         for width in (1280, 390):
