@@ -321,8 +321,9 @@ def _tried(entry, tries):
     _, aborts, why = tries
     if aborts:
         return "tried", number(aborts)
-    return ("unused", why.replace("not used on a CPU", "not tried: CPU")) if why else \
-        ("never", "never tried")
+    if why:
+        return "unused", re.sub(r"not used on a CPU (with\w*) FEAT_", r"unused \1 ", why)
+    return "never", "never tried"
 
 
 def code_section(page):
@@ -355,11 +356,11 @@ def code_section(page):
 
 
 def _listing(name, states, never):
-    body = join(el("tr", el("td", f"+{offset:#x}"), el("td", insn), el("td", kind),
-                   el("td", fixup), el("td", words, class_="n"), class_=state)
+    body = join(el("tr", el("td", words, class_="n"), el("td", f"+{offset:#x}"), el("td", insn),
+                   el("td", kind), el("td", fixup), class_=state)
                 for (offset, insn, kind, fixup), state, words in states)
-    head = join([*(el("th", h, scope="col") for h in ("offset", "instruction", "entry", "fixup")),
-                 _right("aborts")])
+    head = join([_right("aborts"), _right("offset"),
+                 *(el("th", h, scope="col") for h in ("instruction", "entry", "fixup"))])
     words = f"{len(states)} instructions" + (f", {never} never tried" if never else "")
     return el("details", el("summary", el("code", name), f" {words}"),
               el("div", el("table", el("thead", el("tr", head)), el("tbody", body),
@@ -573,18 +574,23 @@ def against_section(page):
     for p in page.of("against"):
         found += [el("h3", f"Linux {p['kernel']}: {p['name']}, against {p['file']} of "
                            f"Linux {p['earlier']}"),
-                  el("p", f"{counted(p['same'], 'value')} the same, {number(len(p['rows']))} not.")]
-        if p["rows"]:
-            found.append(table(["", _right("before"), _right("now"), _right("change")],
-                               [[k, *(cell("none" if v is None else v, "n") for v in (a, b)),
-                                 cell(_change(a, b), "n")] for k, a, b in p["rows"]]))
+                  el("p", f"{counted(p['same'], 'value')} the same.")]
+        changed = [r for r in p["rows"] if None not in r]
+        if changed:
+            found.append(table(["", *map(_right, ("before", "now", "change"))],
+                               [[k, cell(a, "n"), cell(b, "n"), cell(_change(a, b), "n")]
+                                for k, a, b in changed]))
+        for words, at in (("New", 1), ("Gone", 2)):
+            if names := [r[0] for r in p["rows"] if r[at] is None]:
+                found.append(el("p", el("b", f"{words}, {number(len(names))}: "),
+                                "; ".join(names), class_="names"))
     return join(found)
 
 
 def _change(a, b):
     if isinstance(a, int) and isinstance(b, int) and a:
         return f"{b - a:+} ({(b - a) / a:+.1%})"
-    return "new" if a is None else "gone" if b is None else ""
+    return ""
 
 
 SECTIONS = (
@@ -594,7 +600,7 @@ SECTIONS = (
     ("Decision on a fault in kernel mode", "What the fault path did for each type of exception "
      "table entry, as the suite sea_decision asserts it. Columns are types of entries, "
      "rows are faults.", decision_section),
-    ("Each load", "How often an access aborted and recovered, by instruction, all copies that "
+    ("Aborts by instruction", "How often an access aborted and recovered, by instruction, all copies that "
      "use the routine taken together. The code is as linked; the kernel patches alternatives "
      "when it boots.", code_section),
     ("Bytes not copied", "Against the first poisoned byte. Less than the least would be "

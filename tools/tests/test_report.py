@@ -235,11 +235,11 @@ class Page(Report):
             [8, "ldrb w3, [x1, #1]", "KLOAD_SEA", "+0x10"],
             [12, "ldrb w4, [x1, #2]", "KLOAD_SEA", "+0x10"]]}}
         text = self.add(self.boot(), self.boot(name="twice"), code)
-        rows = self.section(text, "each-load").splitlines()
+        rows = self.section(text, "aborts-by-instruction").splitlines()
         self.assertRegex(rows[1], r"\|f\|+4\|+3\|+1\|+1\|+1\|+14\|")
-        self.assertIn("|+0x4||ldrb w2, [x1]||KLOAD_SEA||+0x10||14|", rows[4])
-        self.assertIn("||not tried: CPU with FEAT_MOPS|", rows[5])
-        self.assertIn("||never tried|", rows[6])
+        self.assertIn("|14||+0x4||ldrb w2, [x1]||KLOAD_SEA||+0x10|", rows[4])
+        self.assertIn("|unused with MOPS||+0x8||", rows[5])
+        self.assertIn("|never tried||+0xc||", rows[6])
         self.assertIn('<tr class="never">', text)
         self.assertIn('<details open="open">', text)
         other = self.boot([l.replace("not used on a CPU with FEAT_MOPS", "2 aborts, all recovered")
@@ -248,7 +248,7 @@ class Page(Report):
         self.assertIn("code is not that of the build any more: f.", lost)
         code["routines"]["f"].pop()
         text = self.add(other, code)
-        self.assertIn("[x1, #1]||KLOAD_SEA||+0x10||4|", self.section(text, "each-load"))
+        self.assertIn("|4||+0x8||ldrb w3, [x1, #1]||", self.section(text, "aborts-by-instruction"))
         self.assertNotIn("<details open", text)
 
     def test_sections_without_data_are_not_there(self):
@@ -263,7 +263,9 @@ class Page(Report):
         self.assertRegex(rows[1], "late.*survived")     # what is wrong comes first
         self.assertRegex(rows[2], r"early\|.*\|killed\|+copy_iter x\|")
         self.assertIn("|6.12 sparse||failed||3 warnings|", self.section(text, "checks"))
-        self.assertIn("|10||15||+5 (+50.0%)|", self.section(text, "against-an-earlier-run"))
+        rows = self.section(text, "against-an-earlier-run")
+        self.assertIn("|memcpy||10||15||+5 (+50.0%)|", rows)
+        self.assertRegex(rows, r"New, 2: \|a, b; d\|.*Gone, 1: \|c\|")
         self.assertIn("\u2717 2 problems", text)
 
     @unittest.skipUnless(DRAWS, "needs python3-matplotlib")
@@ -312,7 +314,8 @@ EXAMPLES = {
     "test": {"kind": "test", "rows": [["6.12 sparse", "failed", "3 warnings"]],
              "problems": ["FAILED 6.12 sparse: 3 warnings"]},
     "against": {"kind": "against", "kernel": "7.3.1", "name": "counts", "file": "old.json",
-                "earlier": "7.3.0", "same": 7, "rows": [["memcpy", 10, 15]]},
+                "earlier": "7.3.0", "same": 7,
+                "rows": [["memcpy", 10, 15], ["a, b", None, 1], ["c", 2, None], ["d", None, 0]]},
 }
 
 
