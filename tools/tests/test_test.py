@@ -5,7 +5,7 @@ import argparse
 import os
 import unittest.mock
 
-from lib import checks, jobs, ktap, kunit, selftests, ui
+from lib import checks, jobs, ktap, kunit, packages, program, selftests, ui
 from lib.overlay import KERNELS
 from tests.fake import Case, judged, read, tool, write
 from tests.test_judge import GOOD, MTE
@@ -23,7 +23,10 @@ class Test(Case):
                 (kunit, "made", self.made), (kunit, "build", lambda *_: None),
                 (kunit, "boot_suites", self.boot_suites), (selftests, "pack", lambda *_: None),
                 (selftests, "boot_programs", self.boot_programs),
-                (selftests, "boot_modules", self.boot_modules)):
+                (selftests, "boot_modules", self.boot_modules),
+                (selftests, "boot_own", self.boot_own),
+                (packages, "run", lambda *_: (0, "", "")),
+                (program, "place", lambda given: {"/own": given[0]})):
             patch = unittest.mock.patch.object(module, name, new)
             patch.start()
             self.addCleanup(patch.stop)
@@ -54,6 +57,10 @@ class Test(Case):
 
     def boot_modules(self, _args, result):
         self.boot(result, GOOD, [selftests.MODULES], True)
+
+    def boot_own(self, _args, _result, _files, word):
+        return 0 if "init" in self.wrong else 7, [], \
+            ["x"] + [f"own: {w}" for w in word.split(",")[1:]], "log"
 
     def boot(self, result, lines, *more):
         with open(self.booted, "a", encoding="utf-8") as f:
@@ -86,8 +93,8 @@ class Test(Case):
         states = {j.state for j in self.todo.jobs.values()}
         self.assertEqual(states, {"done"}, [(j.name, j.why) for j in self.todo.jobs.values()])
         boots = self.boots() + len(self.test.SELFTESTS) + 2
-        self.assertEqual(counts, {"passed": 3 * boots + 1 + len(self.test.CHECKS), "failed": 0,
-                                  "skipped": boots})
+        self.assertEqual(counts, {"passed": 3 * boots + 1 + len(self.test.CHECKS) + 2,
+                                  "failed": 0, "skipped": boots})
         self.assertEqual(self.test.bad, [])
         with open(self.booted, encoding="utf-8") as f:
             booted = dict(line.rstrip().split(" ", 1) for line in f)
@@ -134,6 +141,12 @@ class Test(Case):
         self.assertIn(["kernel sparse", "failed", "sparse is wrong"], about["rows"])
         self.assertIn("kernel hook_off", [name for name, *_ in about["rows"]])
         self.assertNotIn("kernel suites", [name for name, *_ in about["rows"]])
+
+    def test_program_that_ends_otherwise(self):
+        self.wrong = ("init",)
+        self.run_all(["init"])
+        self.assertEqual(self.test.bad, ["FAILED kernel init: static: exit code 0, said "
+                                         "['own: one', 'own: --two=3']; []"])
 
     def test_entry_that_is_lost(self):
         self.wrong = ("arm64.nomops",)
