@@ -396,7 +396,7 @@ static size_t poison_step(const struct copy *c)
 		return 7;
 	if (len != PAGE_SIZE)
 		return SZ_1K + 1;
-	return len == SZ_4K ? 16 : len / 64 + 16;
+	return len == SZ_4K ? 16 : len / 16 + 16;
 }
 
 static void poisoned_copies(struct kunit *test, struct copy *c)
@@ -1078,13 +1078,16 @@ static void expect_death(struct kunit *test, struct copy *c, const u8 *to,
 
 /*
  * The next place to abort at, @step bytes on; in a page, where its loop begins and ends,
- * and now and then between, as the access at @p comes behind all that trap before it.
+ * and now and then between, as the access at @p comes behind all that trap before it. A
+ * page of more than 4K has thousands of them.
  */
 static size_t next_death(const struct copy *c, size_t p, size_t step)
 {
+	bool big = c->len > SZ_4K;
+
 	if (p >= 256 && p + 512 < c->len)
-		return min(p + max(c->len / 16, 256), c->len - 512);
-	return p + min(c->len, step);
+		return min(p + max(c->len / (big ? 2 : 16), 256), c->len - 512);
+	return p + min(c->len, big && p >= 256 ? 8 * step : step);
 }
 
 /* What APEI does not claim is fatal. */
