@@ -16,7 +16,7 @@ import tempfile
 import textwrap
 
 from lib import bench, judge, selftests, tree
-from lib.git import Git, GitError
+from lib.git import Git
 from lib.overlay import Overlay
 from lib.ui import Fail
 
@@ -284,10 +284,10 @@ def of_bench(path):
                         f"{counts[call]:18}")
     if not rows[1:]:
         raise Fail(f"{path}: has no counts of copy_mc_to_kernel without MOPS")
-    base, patched = found["system"]["base"], found["system"]["patched"]
     page, mc_page = bench.page_pair(counts)
     return {"copies": "\n".join(rows), "page": page, "mc_page": mc_page,
-            "system": f"{max(patched[n] / base[n] for n in base):.4f}",
+            "system": "\n".join("  " + row for row in bench.cost_table(
+                found["system"]["base"], found["system"]["patched"])),
             "bench_kernel": found["kernel"], "bench_qemu": found["qemu"]}
 
 
@@ -313,7 +313,8 @@ def fill(parts, values, path):
         if all(n in values for n in names):
             text = re.sub(r"\{(\w+)\}", lambda m: str(values[m[1]]), p)
             # A table stays as it is.
-            filled.append(text if re.search("^ ", text, re.M) else textwrap.fill(text, 72))
+            filled.append(text if re.search("^ ", text, re.M) else
+                          textwrap.fill(text, 72, break_on_hyphens=False))
     return filled
 
 
@@ -418,10 +419,7 @@ class Series:
             files.append(os.path.join(top, name))
             with open(files[-1], "wb") as f:
                 f.write(patches[name].encode("utf-8", "surrogateescape"))
-        try:
-            git("am", "-q", *files)
-        except GitError as e:
-            raise Fail(f"git am: {e.stderr.splitlines()[0]}") from None
+        git("am", "-q", *files)
         if git.tree("HEAD") != whole:
             name = (git.changed(git.tree("HEAD"), whole) or ["?"])[0]
             raise Fail(f"{name}: what git am makes of the patches is not the overlay's file")
@@ -446,7 +444,7 @@ def _sum(data):
 def ours(out):
     """The files that were written there; fails if there is anything else, or an edit."""
     written = {}
-    with contextlib.suppress(FileNotFoundError), \
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), \
             open(os.path.join(out, MARK), encoding="utf-8") as f:
         written = {name: sum for sum, _, name in (l.rstrip("\n").partition("  ") for l in f)}
     try:
