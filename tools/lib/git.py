@@ -37,8 +37,9 @@ class GitError(Fail):
 
 
 class Git:
-    def __init__(self, top):
-        self.top = os.fspath(top)
+    def __init__(self, top, **environ):
+        """environ: in addition to ENVIRON, or in its place."""
+        self.top, self.environ = os.fspath(top), environ
         self.dir = os.path.join(self.top, ".git")
 
     def __call__(self, *args, **kwargs):
@@ -49,7 +50,8 @@ class Git:
         top = os.fspath(worktree or self.top)
         p = subprocess.run(
             ["git", *args], cwd=top, capture_output=True, check=False,
-            env=clean_environ(GIT_DIR=self.dir, GIT_WORK_TREE=top, GIT_INDEX_FILE=index),
+            env=clean_environ(GIT_DIR=self.dir, GIT_WORK_TREE=top, GIT_INDEX_FILE=index,
+                              **self.environ),
             input=(stdin or "").encode("utf-8", "surrogateescape"))
         if p.returncode:
             raise GitError(args, p.stderr.decode("utf-8", "replace"))

@@ -34,9 +34,9 @@ def note(text):
     say(f"   {text}")
 
 
-def number(n, what):
-    """1 problem, 2 problems."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+def number(n, what, more=None):
+    """1 problem, 2 problems; more: what they are called if that is not with an s."""
+    return f"{n} {what if n == 1 else more or what + 's'}"
 
 
 def warn(text):
