@@ -328,7 +328,7 @@ class Series:
         """prepared: a tree, to whose repository nothing is written; who: (name, address)"""
         self.repo, self.who, self.git = repo, who, prepared.git
         self.version = prepared.version
-        self.variant = Overlay(repo, self.git).variant(self.version)
+        self.variant = Overlay(repo, self.git).variant(prepared.base, self.version)
         self.base, self.whole = self.git.tree("base"), self.git.tree("overlay")
         table = os.path.join(DIR, STEPS)
         with open(os.path.join(repo, table), encoding="utf-8") as f:
