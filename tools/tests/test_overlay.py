@@ -120,6 +120,7 @@ class Variants(Case):
         self.assertEqual(read(top, "lib/old.c"), "int much newer;\n")
         self.assertEqual(read(top, "mm/memory.c"), LATE)
         # Where none does, what is said is of that which misses less.
+        self.patch("lib/gone.c", "a\n", "b\n", "lib/gone.c.6.12.patch")
         write(kernel, "mm/memory.c", theirs)
         with self.fails("1 file of .*: mm/memory.c.7.3.patch: "):
             self.prepare(kernel)

@@ -60,7 +60,7 @@ class Test(Case):
 
     def boot_own(self, _args, _result, _files, word):
         return 0 if "init" in self.wrong else 7, [], \
-            ["x"] + [f"own: {w}" for w in word.split(",")[1:]], "log"
+            ["x"] + [f"\x1b[2Jown: {w}" for w in word.split(",")[1:]], "log"
 
     def boot(self, result, lines, *more):
         with open(self.booted, "a", encoding="utf-8") as f:
