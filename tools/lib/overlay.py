@@ -54,7 +54,7 @@ class Overlay:
         """
         self.repo, self.git, self.suites_only = os.fspath(repo), git, suites_only
         self.new, self.patches, self.variants = set(), set(), {}
-        self._filled, self._fit = {}, {}
+        self._filled, self._applied = {}, {}
         with git.temp_index() as index:     # an empty one: every file is an "other"
             names = git.names("ls-files", "-z", "--others", "--exclude-standard", "--",
                               *ROOTS, ":(glob)*.patch", index=index, worktree=self.repo)
@@ -68,15 +68,12 @@ class Overlay:
 
     def variant(self, base, version):
         """The variant that a kernel gets: if none fits, the one that misses least."""
-        if (base, version) not in self._fit:
-            older = [v for v in KERNELS if version_key(v) <= version_key(version)]
-            first = older[-1] if older else KERNELS[0]
-            misfits = {first: self._misfits(base, first, version)}
-            if misfits[first]:
-                misfits.update((v, self._misfits(base, v, version))
-                               for v in reversed(KERNELS) if v != first)
-            self._fit[base, version] = min(misfits, key=lambda v: len(misfits[v]))
-        return self._fit[base, version]
+        older = [v for v in KERNELS if version_key(v) <= version_key(version)]
+        first = older[-1] if older else KERNELS[0]
+        candidates = [first]
+        if self._with_patches(base, version, first)[1]:
+            candidates += [v for v in reversed(KERNELS) if v != first]
+        return min(candidates, key=lambda v: len(self._with_patches(base, version, v)[1]))
 
     def own(self, variant, version):
         """{name: its X.Y} of the patches that not all kernels get."""
@@ -96,15 +93,13 @@ class Overlay:
 
     def compose(self, base, version, variants=True):
         """The tree object of base with the overlay on it.  No file is touched."""
-        git = self.git
-        own = self.own(self.variant(base, version), version) if variants else {}
-        with git.temp_index() as index:
-            git("read-tree", self._with_new(base, version), index=index)
-            if misfits := self._apply(self.patch_files(own), index):
-                raise Fail(f"Linux {version}: {ui.number(len(misfits), 'file')} of the overlay "
-                           f"{'does' if len(misfits) == 1 else 'do'} not fit; nothing was "
-                           f"changed, see {PORTING}: {'; '.join(misfits)}")
-            tree = git("write-tree", index=index)
+        git, variant = self.git, self.variant(base, version) if variants else None
+        own = self.own(variant, version) if variants else {}
+        tree, misfits = self._with_patches(base, version, variant)
+        if misfits:
+            raise Fail(f"Linux {version}: {ui.number(len(misfits), 'file')} of the overlay "
+                       f"{'does' if len(misfits) == 1 else 'do'} not fit; nothing was "
+                       f"changed, see {PORTING}: {'; '.join(misfits)}")
         stray = set(git.changed(base, tree)) - self.new - self.patches - own.keys()
         if stray:
             name = min(stray)
@@ -139,10 +134,16 @@ class Overlay:
             foreign.put_hook(self.repo, self.git, base, index)
             return self.git("write-tree", index=index)
 
-    def _misfits(self, base, variant, version):
-        with self.git.temp_index() as index:
-            self.git("read-tree", self._with_new(base, version), index=index)
-            return self._apply(self.patch_files(self.own(variant, version)), index)
+    def _with_patches(self, base, version, variant):
+        """(the tree object with a variant's patches, or without any, what does not fit)"""
+        key = base, version, variant
+        if key not in self._applied:
+            own = self.own(variant, version) if variant else {}
+            with self.git.temp_index() as index:
+                self.git("read-tree", self._with_new(base, version), index=index)
+                misfits = self._apply(self.patch_files(own), index)
+                self._applied[key] = self.git("write-tree", index=index), misfits
+        return self._applied[key]
 
     def _apply(self, files, index):
         """Changes an index by these patches; which of them do not fit, and why."""
