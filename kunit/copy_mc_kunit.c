@@ -1557,7 +1557,8 @@ static void both_store(struct kunit *test)
 		both_to(test, b, p, bytes);
 }
 
-#define SLOW	{ .speed = KUNIT_SPEED_SLOW }
+#define SLOW		{ .speed = KUNIT_SPEED_SLOW }
+#define VERY_SLOW	{ .speed = KUNIT_SPEED_VERY_SLOW }
 
 static struct kunit_case in_kernel_cases[] = {
 	KUNIT_CASE_PARAM(copy_success, in_kernel_gen_params),
@@ -1565,7 +1566,7 @@ static struct kunit_case in_kernel_cases[] = {
 	KUNIT_CASE_PARAM(copy_poisoned, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, in_kernel_gen_params),
-	KUNIT_CASE_PARAM(copy_each_entry, in_kernel_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_each_entry, in_kernel_gen_params, SLOW),
 	KUNIT_CASE_PARAM(copy_unclaimed, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, in_kernel_gen_params),
@@ -1574,11 +1575,11 @@ static struct kunit_case in_kernel_cases[] = {
 	KUNIT_CASE_PARAM(copy_fault_address, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_tagged, in_kernel_gen_params),
 	KUNIT_CASE_PARAM(copy_two_tasks, in_kernel_gen_params),
-	KUNIT_CASE_PARAM_ATTR(copy_sweep, in_kernel_gen_params, SLOW),
-	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, in_kernel_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep, in_kernel_gen_params, VERY_SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, in_kernel_gen_params, VERY_SLOW),
 	KUNIT_CASE_PARAM(copy_success, lookers_gen_params),
 	KUNIT_CASE_PARAM(copy_unpoisoned, lookers_gen_params),
-	KUNIT_CASE_PARAM(copy_each_entry, lookers_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_each_entry, lookers_gen_params, SLOW),
 	KUNIT_CASE_PARAM(copy_kernel_fault, lookers_gen_params),
 	KUNIT_CASE_PARAM(copy_two_tasks, lookers_gen_params),
 	KUNIT_CASE_PARAM(look_each_byte, lookers_gen_params),
@@ -1593,7 +1594,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(copy_poisoned, of_pages_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, of_pages_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, of_pages_gen_params),
-	KUNIT_CASE_PARAM(copy_each_entry, of_pages_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_each_entry, of_pages_gen_params, SLOW),
 	KUNIT_CASE_PARAM(copy_unclaimed, of_pages_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, of_pages_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, of_pages_gen_params),
@@ -1614,13 +1615,13 @@ static struct kunit_case to_user_cases[] = {
 	KUNIT_CASE_PARAM(copy_poisoned, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, to_users_gen_params),
-	KUNIT_CASE_PARAM(copy_each_entry, to_users_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_each_entry, to_users_gen_params, SLOW),
 	KUNIT_CASE_PARAM(copy_unclaimed, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_fault, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_to_user_retry, to_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poison_ranges, to_users_gen_params),
-	KUNIT_CASE_PARAM_ATTR(copy_sweep, to_users_gen_params, SLOW),
-	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, to_users_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep, to_users_gen_params, VERY_SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, to_users_gen_params, VERY_SLOW),
 	{}
 };
 
@@ -1630,12 +1631,12 @@ static struct kunit_case from_user_cases[] = {
 	KUNIT_CASE_PARAM(copy_poisoned, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, from_users_gen_params),
-	KUNIT_CASE_PARAM(copy_each_entry, from_users_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_each_entry, from_users_gen_params, SLOW),
 	KUNIT_CASE_PARAM(copy_unclaimed, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, from_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poison_ranges, from_users_gen_params),
-	KUNIT_CASE_PARAM_ATTR(copy_sweep, from_users_gen_params, SLOW),
-	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, from_users_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep, from_users_gen_params, VERY_SLOW),
+	KUNIT_CASE_PARAM_ATTR(copy_sweep_success, from_users_gen_params, VERY_SLOW),
 	{}
 };
 
@@ -1645,7 +1646,7 @@ static struct kunit_case get_user_cases[] = {
 	KUNIT_CASE_PARAM(copy_poisoned, get_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_option_b, get_users_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned_irqs_off, get_users_gen_params),
-	KUNIT_CASE_PARAM(copy_each_entry, get_users_gen_params),
+	KUNIT_CASE_PARAM_ATTR(copy_each_entry, get_users_gen_params, SLOW),
 	KUNIT_CASE_PARAM(copy_unclaimed, get_users_gen_params),
 	{}
 };

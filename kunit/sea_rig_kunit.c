@@ -1579,7 +1579,7 @@ static struct kunit_case rig_cases[] = {
 	KUNIT_CASE(all_cpus_at_once),
 	KUNIT_CASE(together),
 	KUNIT_CASE_SLOW(announced_together),
-	KUNIT_CASE_SLOW(together_10000),
+	KUNIT_CASE_ATTR(together_10000, { .speed = KUNIT_SPEED_VERY_SLOW }),
 	KUNIT_CASE(unknown_call),
 	KUNIT_CASE(cpu_comes_back),
 	KUNIT_CASE(fetch),

@@ -442,11 +442,10 @@ def other_architecture(name):
                 "CONFIG_TRANSPARENT_HUGEPAGE=y")
         shared = [o for o in touched_objects(k) if not o.startswith(("arch/", "kunit/")) and
                   (name == "x86" or "/apei/" not in o)]
-        said = new_warnings(k, name, [*shared, *OBJECTS[name]], ["W=1"])
-        ours, _ = k.objects(name, UNCHANGED)
+        said = new_warnings(k, name, sorted({*shared, *OBJECTS[name], *UNCHANGED}), ["W=1"])
         base, _ = k.objects(name, UNCHANGED, base=True)
         for o in UNCHANGED:
-            same(f"the code of {o}", *(code(b, o, CONFIGS[name][0][1]) for b in (ours, base)))
+            same(f"the code of {o}", *(code(b, o, CONFIGS[name][0][1]) for b in (build, base)))
         return f"{said}, {len(UNCHANGED)} compared"
     check.__doc__ = f"touched code compiles for {CONFIGS[name][0][0]}"
     return check

@@ -107,7 +107,8 @@ EXEC_ONLY = ("--timeout --filter --filter_action --kernel_args --run_isolated --
              "--list_tests_attr --list_suites --raw_output --json --junit --summary "
              "--failed").split()
 BUILD_ONLY = ["--jobs"]
-# Leaves out the sweeps; each suite has cases that stay.
+# Leaves out the sweeps, and with more speed what takes seconds; each suite has cases that stay.
+NO_SWEEPS = "--filter=speed>very_slow"
 FAST = "--filter=speed>slow"
 # With these kunit.py boots more than once, or runs no test: there is nothing to judge.
 UNJUDGED = ("--list_tests", "--list_tests_attr", "--list_suites", "--run_isolated")

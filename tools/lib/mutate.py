@@ -193,7 +193,7 @@ def boot(result, mutation, timeout, suites, only=""):
     """Boots what is built, as far as is needed; gives what killed it, or ""."""
     prepared = result.tree
     cmd, common = kunit.command(prepared, result.machine, result.dir)
-    cmd += ["exec", *common, "--raw_output=all", f"--timeout={timeout}", kunit.FAST,
+    cmd += ["exec", *common, "--raw_output=all", f"--timeout={timeout}", kunit.NO_SWEEPS,
             *kunit.boot_options(result), *([only] if only else [])]
     said, watch = [], Watch(prepared.top)
     with kunit.process(cmd, cwd=prepared.top, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -258,7 +258,7 @@ class Boot(Mutations):
 
     def test_arguments(self):
         self.boot("print(sys.argv)\n", variant="nomops nomte")
-        for text in ("--qemu_args=-machine mte=off,nvdimm=on ", "'exec'", "--kernel_args=arm64.nomops", "--filter=speed>slow", "--timeout=5"):
+        for text in ("--qemu_args=-machine mte=off,nvdimm=on ", "'exec'", "--kernel_args=arm64.nomops", "--filter=speed>very_slow", "--timeout=5"):
             self.assertIn(text, self.log)
 
     def test_selftests(self):
