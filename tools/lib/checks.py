@@ -10,6 +10,7 @@ import collections
 import os
 import re
 import shlex
+import shutil
 import subprocess
 
 from lib import foreign, kunit, tree, ui
@@ -503,6 +504,42 @@ def checkpatch(k):
     return f"{os.path.getsize(patch) >> 10} KiB of patch"
 
 
+def docs(k):
+    """the pages of documentation build, and sphinx has nothing to say"""
+    changed = k.tree.git.changed(k.tree.git.tree("base"), k.tree.work_tree())
+    # What an index lists is not there, as to build all of it takes ten minutes.
+    pages = [n for n in changed if re.match(r"Documentation/.*(?<!/index)\.rst$", n)]
+    if not pages:
+        raise Fail("the overlay has no page")
+    home = k.build_dir("docs")
+    source = os.path.join(home, "Documentation")
+    shutil.rmtree(home)
+    for page in pages:
+        os.makedirs(os.path.dirname(os.path.join(home, page)), exist_ok=True)
+        shutil.copy(os.path.join(k.top, page), os.path.join(home, page))
+    names = [p.removeprefix("Documentation/").removesuffix(".rst") for p in pages]
+    with open(os.path.join(source, "index.rst"), "w", encoding="utf-8") as f:
+        f.write("Pages\n=====\n\n.. toctree::\n\n" + "".join(f"   {n}\n" for n in names))
+    # 7.3 looks for it beside the pages.
+    os.symlink(os.path.join(k.top, "MAINTAINERS"), os.path.join(home, "MAINTAINERS"))
+    script = next(s for s in ("tools/docs/kernel-doc", "scripts/kernel-doc")
+                  if os.path.exists(os.path.join(k.top, s)))
+    p = subprocess.run(["sphinx-build", "-q", "-b", "html", "-c",
+                        os.path.join(k.top, "Documentation"), "-D", f"kerneldoc_srctree={k.top}",
+                        "-D", f"kerneldoc_bin={k.top}/{script}", "-D", "version=", "-D", "release=",
+                        source, os.path.join(home, "html")],
+                       cwd=k.top, check=False, capture_output=True, text=True,
+                       env={**os.environ, "PATH": "/usr/bin:/bin", "srctree": k.top,
+                            "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"})
+    lines = [l for l in p.stderr.splitlines() + p.stdout.splitlines() if l.strip()]
+    # It also has something to say of the kernel's own files, and of programs that it misses.
+    ours = [l for l in lines if source in l or any(re.search(rf"\b{re.escape(n)}\b", l)
+                                                   for n in changed)]
+    if ours or p.returncode:
+        raise Fail(f"{ui.number(len(ours), 'complaint')}, the first: {(ours or lines or ['?'])[0]}")
+    return ui.number(len(pages), "page")
+
+
 def hook(k):
     """the semantic patch puts the hook where ours is"""
     git, work, theirs = k.tree.git, k.tree.work_tree(), {}
@@ -523,6 +560,7 @@ def hook(k):
 
 CHECKS = {
     "checkpatch": checkpatch,
+    "docs": docs,
     "hook": hook,
     "copy_page": copy_page,
     "sparse": sparse,

@@ -76,6 +76,7 @@ TESTS = {
     "/usr/lib/python3/dist-packages/ply": "python3-ply",
     "/usr/lib/python3/dist-packages/git": "python3-git",
     "powerpc64le-linux-gnu-gcc": "gcc-powerpc64le-linux-gnu",
+    "/usr/bin/sphinx-build": "python3-sphinx",
 }
 # An x86 machine's own compiler is the one for x86.
 if os.uname().machine != "x86_64":

@@ -59,6 +59,36 @@ class IovIter(unittest.TestCase):
                           if not any(os.path.exists(os.path.join(top, n)) for top in TREES)], [])
 
 
+class Pages(unittest.TestCase):
+    def pages(self):
+        for where, _, files in os.walk(os.path.join(tree.REPO, "Documentation")):
+            yield from (os.path.relpath(os.path.join(where, f), tree.REPO)
+                        for f in files if f.endswith(".rst"))
+
+    def test_each_is_in_an_index(self):
+        for page in self.pages():
+            for top in TREES:
+                with self.subTest(f"{page}, {top}"):
+                    where, lines = os.path.dirname(page), []
+                    while where != "Documentation":
+                        index = os.path.join(where, "index.rst")
+                        if os.path.exists(os.path.join(top, index)):
+                            entry = os.path.relpath(page.removesuffix(".rst"), where)
+                            lines += re.findall(rf"^ +{re.escape(entry)}$", read(top, index), re.M)
+                        where = os.path.dirname(where)
+                    self.assertEqual(len(lines), 1)
+
+    def test_what_they_name_is_there(self):
+        for page in self.pages():
+            text = read(tree.REPO, page)
+            found = re.findall(r"\b((?:Documentation|kunit|tools)/[\w/.-]*\w/?)", text)
+            found += re.findall(r"kernel-doc:: (\S+)", text)
+            for name in found:
+                for top in TREES:
+                    with self.subTest(f"{page}: {name}, {top}"):
+                        self.assertTrue(os.path.exists(os.path.join(top, name)))
+
+
 class Found(unittest.TestCase):
     def test_names(self):
         self.assertEqual(named("net/9p/client.c, fs/dax.c (7.3),\n  a/b-c/d.h: x.c, mm/page"),

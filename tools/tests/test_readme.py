@@ -9,7 +9,10 @@ import unittest
 from lib import kunit, mutate, selftests, tree
 from tests.fake import read, tool
 
-FILES = ("README.md", "kunit/README.md")
+SCENARIOS = "tools/testing/selftests/arm64/copy_mc/README.md"
+FILES = ("README.md", "kunit/README.md", "tools/README.md", SCENARIOS)
+# What a reader has on two screens
+MOST_LINES = 120
 
 
 def examples(text):
@@ -48,22 +51,23 @@ class Examples(unittest.TestCase):
                     self.check(name, words)
 
     def test_options_in_the_text(self):
-        text = read(tree.REPO, "README.md")
+        text = read(tree.REPO, "tools/README.md")
         table = re.search(r"\| option of `\./tools/run` \|.*?\n\n", text, re.S)[0]
         for option in re.findall(r"`(--[a-z-]+)", table):
             self.assertIn(option, list(tool("run").parser()._option_string_actions))
 
     def test_scenarios_of_the_table(self):
         """Each once, and no others."""
-        rows = re.findall(r"^\| `(\w+:\w+)` \|", read(tree.REPO, "README.md"), re.M)
+        rows = re.findall(r"^\| `(\w+:\w+)` \|", read(tree.REPO, SCENARIOS), re.M)
         self.assertCountEqual(rows, selftests.Known().scenarios())
 
     def test_number_of_scenarios(self):
-        text, known = read(tree.REPO, "README.md"), selftests.Known()
+        text, known = read(tree.REPO, "kunit/README.md"), selftests.Known()
         m = re.search(r"(\d+) scenarios of callers in the kernel, (\d+) of what processes do",
                       text)
         self.assertEqual([int(n) for n in m.groups()],
                          [len(known[name]) for name in ("callers", "processes")])
+        text = read(tree.REPO, SCENARIOS)
         m = re.search(r"(\d+) of (\d+) scenarios panic without, none\nwith it", text)
         unpatched = re.findall(r"^\| `\w+:\w+` \| (\w+)", text, re.M)
         self.assertEqual([int(n) for n in m.groups()],
@@ -73,6 +77,21 @@ class Examples(unittest.TestCase):
         text = read(tree.REPO, "README.md")
         for name in re.findall(r"^       (\w+) +\d+ passed ", text, re.M):
             self.assertTrue(kunit.check_glob(name))
+
+
+    def test_length(self):
+        self.assertLessEqual(len(read(tree.REPO, "README.md").splitlines()), MOST_LINES)
+
+    def test_links(self):
+        """To files that are there, and to headings that they have."""
+        for file in (*FILES, "tools/PORTING.md"):
+            found = re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", read(tree.REPO, file))
+            for path, heading in found:
+                with self.subTest(f"{file}: {path}#{heading}"):
+                    path = os.path.join(os.path.dirname(file), path) if path else file
+                    heads = re.findall(r"^#+ (.*)$", read(tree.REPO, path), re.M)
+                    self.assertIn(heading, ["", *(re.sub(r"[^\w -]", "", h).lower()
+                                                  .replace(" ", "-") for h in heads)])
 
 
 class Found(unittest.TestCase):
