@@ -19,7 +19,8 @@ CONTRACTS = "kunit/contract"
 HOOK = "kunit/inject/hook.cocci"
 
 # What of the overlay belongs to them.
-PARTS = ("kunit/", "tools/testing/", "arch/arm64/include/asm/sea_inject.h", "Kbuild.", "Kconfig.")
+PARTS = ("kunit/", "tools/testing/selftests/arm64/copy_mc/",
+         "arch/arm64/include/asm/sea_inject.h", "Kbuild.", "Kconfig.")
 
 # Where the fault path is, and what the hook is there: how many calls of what, and where.
 FAULT_PATH = "arch/arm64/mm"
