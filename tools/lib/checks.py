@@ -100,9 +100,10 @@ OBJECTS = {
 class Kernel:
     """A prepared tree, and what the checks build of it."""
 
-    def __init__(self, prepared, jobs, base=None):
-        """base: the directory of the base's files, if somebody has seen to them."""
-        self.tree, self.jobs = prepared, jobs
+    def __init__(self, prepared, jobs, base=None, newer=False):
+        """base: the directory of the base's files, if somebody has seen to them; newer: whether
+        a newer kernel is checked besides."""
+        self.tree, self.jobs, self.newer = prepared, jobs, newer
         self.top, self.home = prepared.top, prepared.home
         self._base = base
 
@@ -487,8 +488,11 @@ CHECKPATCH_WRONG = {
 def checkpatch(k):
     """checkpatch --strict is clean"""
     patch = os.path.join(k.build_dir("checkpatch"), "overlay.patch")
+    # New files are the same for each kernel, and a newer checkpatch has more to say.
+    what = ["--diff-filter=M"] if k.newer else []
     with open(patch, "w", encoding="utf-8") as f:
-        f.write(k.tree.git.raw("diff-tree", "-p", "--no-renames", "base", k.tree.work_tree()))
+        f.write(k.tree.git.raw("diff-tree", "-r", "-p", "--no-renames", *what, "base",
+                               k.tree.work_tree()))
     p = subprocess.run([os.path.join(k.top, "scripts/checkpatch.pl"), "--strict", "--no-signoff",
                         "--terse", "--showfile", "--show-types", "--no-summary", "--color=never",
                         "--ignore", ",".join(CHECKPATCH_IGNORE), patch],

@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import types
 import unittest.mock
 
 from lib import checks, jobs, ktap, kunit, packages, program, selftests, ui
@@ -187,6 +188,16 @@ class Test(Case):
                                  todo).add_all(["suites"], trees)
         self.assertEqual(todo.jobs["6.12 tree"].behind, ())
         self.assertEqual(todo.jobs["7.3 tree"].behind, ("6.12 tree",))
+
+    def test_what_a_newer_kernel_checks_as_well(self):
+        for name, only, newer in (("6.12", None, True), ("7.3", None, False),
+                                  ("6.12", "6.12", False)):
+            with unittest.mock.patch.object(self.test.tree, "select", lambda _: (None, None)):
+                k = self.test.Kernel(argparse.Namespace(jobs=2, kernel=only), name, jobs.Jobs(2))
+            k.tree = types.SimpleNamespace(home="/h")
+            with unittest.mock.patch.object(self.test.checks, "Kernel") as made:
+                k.check("sparse", 1)
+            self.assertEqual(made.call_args[0][3], newer, name)
 
     def test_checks_in_one_directory_wait_for_each_other(self):
         with unittest.mock.patch.object(self.test.tree, "select", lambda _: (None, None)):
