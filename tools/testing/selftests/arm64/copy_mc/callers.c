@@ -2417,6 +2417,14 @@ static long nvdimm_claim(struct child *c)
 	return err ? -1 : 0;
 }
 
+static long pmem_child(struct child *c)
+{
+	const struct pmem *row = c->arg;
+
+	c->nvdimm = true;
+	return row->read(c);
+}
+
 static void do_pmem(struct __test_metadata *_metadata,
 		    struct _test_data_poison *self, const struct pmem *row)
 {
@@ -2428,7 +2436,7 @@ static void do_pmem(struct __test_metadata *_metadata,
 	pages = !row->raw && has_pages();
 	if (row->dax && !pages)
 		SKIP(return, "needs NVDIMM_PFN");
-	c = run_child(row->read, NULL);
+	c = run_child(pmem_child, (void *)row);
 
 	if (c->step == NO_DAX)
 		SKIP(return, "needs EXT4_FS");

@@ -443,7 +443,7 @@ static bool accessing;
  */
 static void leave_no_poison(void)
 {
-	if (rig && me->pa && !page_flag(me->pa, KPF_NOPAGE) &&
+	if (rig && me->pa && !me->nvdimm && !page_flag(me->pa, KPF_NOPAGE) &&
 	    !is_isolated(me->pa))
 		rig_repair_page(me->pa & -page_size);
 }

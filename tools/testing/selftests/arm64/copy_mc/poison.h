@@ -47,6 +47,7 @@ struct child {
 	void *arg;		/* argument of child_start() */
 	char *va;		/* the page it poisoned */
 	uint64_t pa;		/* set by child_poison() */
+	bool nvdimm;		/* it is there, where no page is ever isolated */
 	int step;		/* how far it is, see child_step() */
 	char data[POISON_MAX_DATA];
 };
