@@ -186,9 +186,12 @@ static void mte_poisoned_data(struct kunit *test)
 	struct pages *p = pages_init(test);
 
 	pages_trap(test, p);
-	for (size_t i = 0; i < PAGE_SIZE; i += MTE_GRANULE_SIZE / 2) {
+	/* Each 8 bytes of 4K; of a bigger page as many places, as each takes as long as a page */
+	for (size_t n = 0; n < SZ_4K / 8; n++) {
+		size_t words = PAGE_SIZE / SZ_4K;
+		size_t i = 8 * (n * words + n % words);
 		/* Every other time into a page that was tagged before */
-		bool tagged = i & (MTE_GRANULE_SIZE / 2);
+		bool tagged = n % 2;
 
 		untag_page(p->to);
 		if (tagged)
