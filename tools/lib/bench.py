@@ -12,8 +12,7 @@ Call = collections.namedtuple("Call", "routine size source to")     # the offset
 
 USER = ("copy_to_user", "copy_from_user")
 MORE_PER_PAGE = 1
-# The result 0 takes an instruction, which of the 17 for 64 bytes is more than that.
-RATIO, RATIO_FROM = 1.05, 65
+RATIO, RATIO_FROM = 1.05, 64
 MORE_BELOW = 2
 SYSCALL_RATIO = 1.005
 # What ksmd does with a page, which it looks at before it reads it.

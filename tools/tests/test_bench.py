@@ -103,16 +103,17 @@ class Targets(unittest.TestCase):
                          (True, "at most 1.05"))
         met, number = self.met(memcpy_256_3=100, copy_mc_to_kernel_256_3=106)[1]
         self.assertFalse(met)
-        self.assertEqual(number, "1 of 4 are over, the worst 1.06 at 256 bytes, source +3, "
+        self.assertEqual(number, "1 of 6 are over, the worst 1.06 at 256 bytes, source +3, "
                                  "destination +1")
         # Below the size from which it counts
-        self.assertTrue(self.met(copy_mc_to_kernel_64_0=80)[1][0])
+        self.assertTrue(self.met(copy_mc_to_kernel_16_0=80)[1][0])
+        self.assertFalse(self.met(copy_mc_to_kernel_64_0=80)[1][0])
 
     def test_to_kernel_little(self):
         self.assertEqual(self.met()[2], (True, "at most +0"))
         self.assertEqual(self.met(copy_mc_to_kernel_16_3=4)[2], (True, "at most +2"))
-        self.assertEqual(self.met(copy_mc_to_kernel_64_3=11)[2],
-                         (False, "at most +3, at 64 bytes, source +3, destination +1"))
+        self.assertEqual(self.met(copy_mc_to_kernel_16_3=5)[2],
+                         (False, "at most +3, at 16 bytes, source +3, destination +1"))
 
     def test_code(self):
         targets = bench.code_targets({"copy_to_user": "'nop' is not 'ret'", "copy_from_user": ""})

@@ -35,6 +35,10 @@
 #define SRC(insn...)	kload_sea_far x6, .Lpoison, insn
 #define RET		mov x0, #0; ret
 
+/* One instruction less, as RET takes one more: bit 6 of count - 129 says if count > 64. */
+#define OVER_128(label)	subs tmp1, count, 129; b.hs label
+#define OVER_64(label)	tbnz tmp1, 6, label
+
 SYM_FUNC_START(memcpy_mc)
 #ifdef CONFIG_AS_HAS_MOPS
 	.arch_extension mops
