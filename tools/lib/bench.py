@@ -15,7 +15,7 @@ MORE_PER_PAGE = 1
 RATIO, RATIO_FROM = 1.05, 64
 MORE_BELOW = 2
 SYSCALL_RATIO = 1.005
-# What ksmd does with a page, which it looks at before it reads it.
+# What ksmd does with a page, of which it takes a copy first.
 KSMD, KSMD_RATIO = "ksmd-page", 1.10
 
 _COUNT = re.compile(r"bench: (\S+) (\d+) (\d+) (\d+) (\d+)$")
