@@ -78,7 +78,6 @@ class Examples(unittest.TestCase):
         for name in re.findall(r"^       (\w+) +\d+ passed ", text, re.M):
             self.assertTrue(kunit.check_glob(name))
 
-
     def test_length(self):
         self.assertLessEqual(len(read(tree.REPO, "README.md").splitlines()), MOST_LINES)
 
