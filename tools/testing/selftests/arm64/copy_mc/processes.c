@@ -1170,7 +1170,8 @@ static char *map_physical(uint64_t pa)
 {
 	int fd = open("/dev/mem", O_RDONLY);
 	char *p = fd < 0 ? MAP_FAILED :
-		  mmap(NULL, page_size, PROT_READ, MAP_SHARED, fd, pa);
+		  mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd,
+		       pa);
 	int err = errno;
 
 	close(fd);
@@ -1178,7 +1179,7 @@ static char *map_physical(uint64_t pa)
 	return p;
 }
 
-static long load_physical(struct child *c)
+static void poison_physical(struct child *c)
 {
 	uint64_t pa = *(uint64_t *)c->arg;
 
@@ -1187,10 +1188,11 @@ static long load_physical(struct child *c)
 	/* No page of the child's own: nobody else tells its address. */
 	c->pa = pa;
 	need(!poison_phys(pa), "poison");
-	return child_load(c->va);
 }
 
-TEST_F(poison, dev_mem)
+static void do_physical(struct __test_metadata *_metadata,
+			struct _test_data_poison *self, long (*use)(struct child *c),
+			int from, int to)
 {
 	char *buf = malloc(page_size), *p;
 	int fd = tmp_file();
@@ -1209,11 +1211,34 @@ TEST_F(poison, dev_mem)
 	ASSERT_NE(MAP_FAILED, p);
 	munmap(p, page_size);
 
-	c = run_child(load_physical, &pa);
+	c = run_child(use, &pa);
 	EXPECT_MET(c, 1);
-	EXPECT_ABORTS_FROM_TO(2, ABORTS_BEFORE_WORKER);
+	EXPECT_ABORTS_FROM_TO(from, to);
 	EXPECT_EQ(-1, pread(fd, buf, page_size, 0));
 	EXPECT_EQ(EIO, errno);
+}
+
+static long load_physical(struct child *c)
+{
+	poison_physical(c);
+	return child_load(c->va);
+}
+
+TEST_F(poison, dev_mem)
+{
+	do_physical(_metadata, self, load_physical, 2, ABORTS_BEFORE_WORKER);
+}
+
+/* Copy-on-write of what has no struct page: the kernel loads it by the user address. */
+static long store_physical(struct child *c)
+{
+	poison_physical(c);
+	return child_store(c->va, 1);
+}
+
+TEST_F(poison, dev_mem_cow)
+{
+	do_physical(_metadata, self, store_physical, 1, 1);
 }
 
 /* A mapping that is shared, and a bystander that has the page in its tables */
