@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Jobs that run beside each other, as many as there are CPUs.
+"""Jobs that run beside each other, one more than there are CPUs.
 
 Each is a function that runs in a process of its own.  What it prints is shown when it ends.
 """
@@ -75,7 +75,7 @@ class Jobs:
                 while any(j.state in ("", "running") for j in order):
                     for job in order:
                         self._settle(job)
-                        if self._ready(job) and self._load() < self.cpus:
+                        if self._ready(job) and self._fits(job):
                             self._start(job)
                     time.sleep(0.1)
                     self._wait()
@@ -84,8 +84,10 @@ class Jobs:
                 self._stop()
         self._progress.clear()
 
-    def _load(self):
-        return sum(j.weight for j in self.jobs.values() if j.state == "running")
+    def _fits(self, job):
+        """Who waits for a file leaves a CPU free: so there is one more than CPUs, if not one."""
+        load = sum(j.weight for j in self.jobs.values() if j.state == "running")
+        return load < self.cpus or self.cpus > 1 and load + job.weight <= self.cpus + 1
 
     def _ready(self, job):
         return (not job.state and all(self.jobs[n].state == "done" for n in job.after) and

@@ -641,9 +641,13 @@ def add_arguments(parser, kernel=KERNELS[0], timeout=600):
     add_limits(parser, timeout)
 
 
-def add_limits(parser, timeout):
+def add_jobs(parser):
     parser.add_argument("--jobs", type=ui.at_least(1), default=CPUS, metavar="N",
                         help="how many compilers at a time (default: one per CPU)")
+
+
+def add_limits(parser, timeout):
+    add_jobs(parser)
     parser.add_argument("--timeout", type=ui.at_least(1), default=timeout, metavar="S",
                         help=f"seconds that a kernel may take for all suites (default {timeout})")
 

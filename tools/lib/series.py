@@ -5,9 +5,7 @@ series/steps says the first, series/NN-NAME.txt the second.  The steps are taken
 end: what a step brings is what its rules take away from the state after it.
 """
 
-import contextlib
 import fnmatch
-import hashlib
 import json
 import os
 import re
@@ -23,8 +21,6 @@ from lib.ui import Fail
 DIR = "series"
 STEPS = "steps"
 COVER = "00-cover-letter"
-# In a directory of patches: what was written there, as sha256sum has it
-MARK = ".series"
 WIDTH = 75
 
 _TERM = r"((?:[^/\\]|\\.)*)"
@@ -432,51 +428,6 @@ def made(repo, prepared, who, values):
         patches = series.patches(top, values)
         series.apply(top, patches)
     return patches
-
-
-# -- a directory of patches --------------------------------------------------------------
-
-
-def _sum(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def ours(out):
-    """The files that were written there; fails if there is anything else, or an edit."""
-    written = {}
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), \
-            open(os.path.join(out, MARK), encoding="utf-8") as f:
-        written = {name: sum for sum, _, name in (l.rstrip("\n").partition("  ") for l in f)}
-    try:
-        there = sorted(set(os.listdir(out)) - {MARK} if written else os.listdir(out))
-    except FileNotFoundError:
-        return []
-    except NotADirectoryError:
-        raise Fail(f"{out}: is no directory; name another one") from None
-    for name in there:
-        path = os.path.join(out, name)
-        if name not in written or not os.path.isfile(path):
-            raise Fail(f"{path}: was not written by this tool; name another directory, or move it")
-        with open(path, "rb") as f:
-            if _sum(f.read()) != written[name]:
-                raise Fail(f"{path}: was edited since it was written; name another directory, or "
-                           "move it")
-    return there
-
-
-def put(out, patches):
-    """Writes the patches there, in place of those of the last time."""
-    old = ours(out)
-    os.makedirs(out, exist_ok=True)
-    data = {name: text.encode("utf-8", "surrogateescape") for name, text in patches.items()}
-    sums = {name: _sum(d) for name, d in data.items()}
-    for name in old:
-        os.unlink(os.path.join(out, name))
-    with open(os.path.join(out, MARK), "w", encoding="utf-8") as f:
-        f.write("".join(f"{s}  {name}\n" for name, s in sums.items()))
-    for name, d in data.items():
-        with open(os.path.join(out, name), "wb") as f:
-            f.write(d)
 
 
 def check(k):

@@ -45,6 +45,31 @@ class Jobs(Case):
         self.assertLess(time.monotonic() - start, 1.9)
         self.assertGreater(time.monotonic() - start, 0.9)
 
+    def most_at_a_time(self):
+        at = sorted([(j.started, 1) for j in self.todo.jobs.values()] +
+                    [(j.started + j.seconds, -1) for j in self.todo.jobs.values()])
+        return max(sum(n for _, n in at[:i]) for i in range(1, len(at) + 1))
+
+    def test_how_many(self):
+        for cpus, most in ((1, 1), (2, 3)):
+            self.todo = jobs.Jobs(cpus)
+            for name in "abcd":
+                self.add(name, 0.3)
+            self.run_all()
+            self.assertEqual(self.most_at_a_time(), most)
+
+    def test_beside_a_heavy_one(self):
+        self.add("heavy", 0.5, weight=2, guess=99)
+        self.add("heavy too", 0.5, weight=2, guess=98)
+        self.add("light", 0.2)
+        self.add("light too", 0.2)
+        self.run_all()
+        started = {n: j.started - self.todo.jobs["heavy"].started
+                   for n, j in self.todo.jobs.items()}
+        self.assertGreaterEqual(started["heavy too"], 0.5)
+        self.assertLess(started["light"], 0.3)
+        self.assertGreaterEqual(started["light too"], 0.2)
+
     def test_results_and_order(self):
         self.add("last", result=3, after=("middle",))
         self.add("middle", result={"x": 1}, after=("first",))

@@ -10,7 +10,7 @@ from lib import kunit, mutate, selftests, tree
 from tests.fake import read, tool
 
 SCENARIOS = "tools/testing/selftests/arm64/copy_mc/README.md"
-FILES = ("README.md", "kunit/README.md", "tools/README.md", SCENARIOS)
+FILES = ("README.md", "kunit/README.md", "tools/README.md", "ci/README.md", SCENARIOS)
 # What a reader has on two screens
 MOST_LINES = 120
 

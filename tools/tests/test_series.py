@@ -6,7 +6,7 @@ import os
 import re
 import unittest.mock
 
-from lib import bench, series, tree, ui
+from lib import bench, directory, series, tree, ui
 from tests.fake import TREES, Case, lines, read, tool, write
 
 WHO = ("A Name", "a@name.example")
@@ -242,7 +242,7 @@ class Out(Series):
         self.out = os.path.join(self.tmp, "out")
 
     def put(self, **patches):
-        series.put(self.out, patches)
+        directory.put(self.out, patches)
 
     def there(self):
         return sorted(os.listdir(self.out))

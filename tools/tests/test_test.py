@@ -6,7 +6,7 @@ import os
 import types
 import unittest.mock
 
-from lib import checks, jobs, ktap, kunit, packages, program, selftests, ui
+from lib import boots, checks, jobs, ktap, kunit, packages, program, selftests, ui
 from tests.fake import Case, judged, read, tool, write
 from tests.test_judge import GOOD, MTE
 
@@ -55,8 +55,9 @@ class Test(Case):
     def boot_programs(self, _args, result, _initrd, words, arguments):
         self.boot(result, GOOD, words, bool(arguments))
 
-    def boot_modules(self, _args, result):
+    def boot_modules(self, _args, result, quick):
         self.boot(result, GOOD, [selftests.MODULES], True)
+        self.quick = quick
 
     def boot_own(self, _args, _result, _files, word):
         return 0 if "init" in self.wrong else 7, [], \
@@ -85,21 +86,17 @@ class Test(Case):
         self.todo.run()
         return self.test.counts
 
-    def boots(self):
-        """How often the suites are booted, of a kernel that is the only one."""
-        return len(self.test.BOOTS)
-
     def test_everything(self):
         counts = self.run_all(self.test.ALL)
         states = {j.state for j in self.todo.jobs.values()}
         self.assertEqual(states, {"done"}, [(j.name, j.why) for j in self.todo.jobs.values()])
-        boots = self.boots() + len(self.test.SELFTESTS) + 2
-        self.assertEqual(counts, {"passed": 3 * boots + 1 + len(self.test.CHECKS) + 2,
-                                  "failed": 0, "skipped": boots})
+        n = len(boots.BOOTS) + len(boots.SELFTESTS) + 2
+        self.assertEqual(counts, {"passed": 3 * n + 1 + len(self.test.CHECKS) + 2,
+                                  "failed": 0, "skipped": n})
         self.assertEqual(self.test.bad, [])
         with open(self.booted, encoding="utf-8") as f:
             booted = dict(line.rstrip().split(" ", 1) for line in f)
-        self.assertEqual(len(booted), boots)
+        self.assertEqual(len(booted), n)
         self.assertEqual(booted["suites"], "user  ('', ('--filter=speed>slow',))")
         self.assertEqual(booted["nomte"], "user  ('', ())")
         self.assertEqual(booted["nomte+nomops"], "user arm64.nomops ('', ())")
@@ -112,8 +109,8 @@ class Test(Case):
         self.assertEqual(booted["modules"], "user-modules  (['modules'], True)")
 
     def test_other_configurations(self):
-        counts = self.run_all(self.test.CONFIGS)
-        n = len(self.test.CONFIGS)
+        counts = self.run_all(boots.CONFIGS)
+        n = len(boots.CONFIGS)
         self.assertEqual(counts, {"passed": 3 * n, "failed": 0, "skipped": n})
         with open(self.booted, encoding="utf-8") as f:
             self.assertEqual(sorted(f)[:2], [f"{name} {name}  ('', ('--filter=speed>slow',))\n"
@@ -134,9 +131,9 @@ class Test(Case):
     def test_report(self):
         self.report, self.wrong = "page.html", ("nomte", "sparse")
         self.run_all(["suites", "sparse", "hook_off"])
-        about, *boots = self.test.parts
-        self.assertEqual({b["name"] for b in boots}, {b[0] for b in self.test.BOOTS} | {"modules"})
-        self.assertEqual([(b["name"], b["problems"]) for b in boots if b["problems"]],
+        about, *those = self.test.parts
+        self.assertEqual({b["name"] for b in those}, {b[0] for b in boots.BOOTS} | {"modules"})
+        self.assertEqual([(b["name"], b["problems"]) for b in those if b["problems"]],
                          [("nomte", ["copy_mc.lengths failed"])])
         self.assertEqual(about["problems"], ["FAILED kernel sparse: sparse is wrong"])
         self.assertIn(["kernel sparse", "failed", "sparse is wrong"], about["rows"])
@@ -161,7 +158,7 @@ class Test(Case):
         self.wrong = ("qemu",)
         counts = self.run_all(["suites", "selftests", "checkpatch"])
         self.assertEqual(counts, {"passed": 1, "failed": 1, "skipped": 0})
-        self.assertEqual(len(self.test.bad), 1 + self.boots() + len(self.test.SELFTESTS) + 4)
+        self.assertEqual(len(self.test.bad), 1 + len(boots.BOOTS) + len(boots.SELFTESTS) + 4)
 
     def test_which_kernel_gets_what(self):
         names = {}
@@ -173,7 +170,7 @@ class Test(Case):
                     k.add_all(self.test.CHOICES)
                 names[kernel, bool(only)] = {j.partition(" ")[2] for j in k.todo.jobs}
         both = names["7.3", False], names["6.12", False]
-        self.assertEqual(both[0] - both[1], {"nomte+nomops", "cpus2", "kasan-off", "dt"})
+        self.assertEqual(both[0] - both[1], {"nomte+nomops", "cpus2", "kasan-off", "dt", "ppc"})
         self.assertEqual(both[1] - both[0], {"kasan-async", "plain"})
         self.assertEqual(names["7.3", True], both[0] | both[1])
         self.assertEqual(names["6.12", True], names["7.3", True] - {"nomte+nomops"})
@@ -189,15 +186,19 @@ class Test(Case):
         self.assertEqual(todo.jobs["6.12 tree"].behind, ())
         self.assertEqual(todo.jobs["7.3 tree"].behind, ("6.12 tree",))
 
-    def test_what_a_newer_kernel_checks_as_well(self):
+    def test_what_a_newer_kernel_has_as_well(self):
         for name, only, newer in (("6.12", None, True), ("7.3", None, False),
                                   ("6.12", "6.12", False)):
             with unittest.mock.patch.object(self.test.tree, "select", lambda _: (None, None)):
                 k = self.test.Kernel(argparse.Namespace(jobs=2, kernel=only), name, jobs.Jobs(2))
-            k.tree = types.SimpleNamespace(home="/h")
+            k.tree = types.SimpleNamespace(home=self.tmp)
             with unittest.mock.patch.object(self.test.checks, "Kernel") as made:
                 k.check("sparse", 1)
             self.assertEqual(made.call_args[0][3], newer, name)
+            with unittest.mock.patch.object(k, "run_module", lambda: self.made(
+                    None, k.tree, selftests.with_modules(k.machine))):
+                k.module()
+            self.assertEqual(self.quick, newer, name)
 
     def test_checks_in_one_directory_wait_for_each_other(self):
         with unittest.mock.patch.object(self.test.tree, "select", lambda _: (None, None)):
@@ -212,6 +213,6 @@ class Test(Case):
 
 class Fields(unittest.TestCase):
     def test_boots(self):
-        for name, variants, extra, _glob, kernels, _guess in tool("test").BOOTS:
+        for name, variants, extra, _glob, kernels, _guess in boots.BOOTS:
             self.assertTrue(kunit.USER.but(*variants) and kernels, name)
             self.assertFalse(kunit.split_arguments(extra)[0], name)
