@@ -17,7 +17,7 @@ KTAP version 1
     1..3
         KTAP version 1
         # Subtest: each
-        ok 1 memcpy_mc()
+        ok 1 memcpy_mc
     ok 1 good
     not ok 2 bad
     ok 3 mte # SKIP needs MTE
