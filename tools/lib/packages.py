@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from lib import tree, ui
+from lib.overlay import KERNELS, version_key
 from lib.ui import Fail, Unavailable
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -69,7 +70,6 @@ SELFTESTS = {
     "/sbin/mke2fs": "e2fsprogs",
 }
 HOOK = {"spatch": "coccinelle"}
-OWN_TESTS = {"git": "git", "make": "make", "/sbin/mke2fs": "e2fsprogs", **HOOK}
 TESTS = {
     **HOOK, "sparse": "sparse", "perl": "perl", "depmod": "kmod",
     # checkpatch has a script in Python look at licences.
@@ -84,6 +84,9 @@ if os.uname().machine != "x86_64":
 # With --report only.  It comes with Debian's Python, which need not be the one that runs this.
 REPORT = {"/usr/lib/python3/dist-packages/matplotlib": "python3-matplotlib"}
 PYTHON = "/usr/bin/python3"
+# What a page looks like, a browser knows.
+OWN_TESTS = {"git": "git", "make": "make", "/sbin/mke2fs": "e2fsprogs", "chromium": "chromium",
+             **HOOK, **REPORT}
 
 
 def need(may_install, *tables):
@@ -241,6 +244,15 @@ def _private_package(home, private, package):
 
 # Which kernels are not in the machine's release, and where Debian has them.
 SUITES = {"7.3": ["trixie-backports"]}
+
+
+def new_kernels(build_dir):
+    """Debian's kernels that are newer than all known ones, as far as the lists here say."""
+    offered = {m[1] for suites in SUITES.values() for m in re.finditer(
+        r"^linux-source-(\d+\.\d+)$",
+        Private(build_dir, suites).apt("apt-cache", "pkgnames", "linux-source-")[1], re.M)}
+    newest = max(map(version_key, KERNELS))
+    return sorted((v for v in offered if version_key(v) > newest), key=version_key)
 
 
 def kernel_source(version, build_dir, may_install):

@@ -53,6 +53,15 @@ class Packages(Case):
             packages.need(True, {"no-such-command": "one"})
         self.assertEqual(self.asked, [])
 
+    def test_new_kernels(self):
+        offered = ["linux-source-6.12", "linux-source-7.3", "linux-source-7.10", "linux-source-7.4",
+                   "linux-source-7.4-rt", "linux-source"]
+        self.answer({"pkgnames linux-source-": (0, "\n".join(offered), "")})
+        self.assertEqual(packages.new_kernels(self.tmp), ["7.4", "7.10"])
+        self.assertIn("trixie-backports", self.asked[0])
+        self.answer({"pkgnames": (100, "", "E: no lists\n")})
+        self.assertEqual(packages.new_kernels(self.tmp), [])
+
     def test_mirror_is_the_main_archive(self):
         self.replace("release", lambda: "bookworm")
         self.answer({"indextargets": (0, "mirror:/a/debian-security bookworm-security\n"

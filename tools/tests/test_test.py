@@ -190,7 +190,8 @@ class Test(Case):
         for name, only, newer in (("6.12", None, True), ("7.3", None, False),
                                   ("6.12", "6.12", False)):
             with unittest.mock.patch.object(self.test.tree, "select", lambda _: (None, None)):
-                k = self.test.Kernel(argparse.Namespace(jobs=2, kernel=only), name, jobs.Jobs(2))
+                k = self.test.Kernel(argparse.Namespace(jobs=2, kernel=only, report=None), name,
+                                     jobs.Jobs(2))
             k.tree = types.SimpleNamespace(home=self.tmp)
             with unittest.mock.patch.object(self.test.checks, "Kernel") as made:
                 k.check("sparse", 1)
