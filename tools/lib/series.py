@@ -21,6 +21,9 @@ from lib.ui import Fail
 DIR = "series"
 STEPS = "steps"
 COVER = "00-cover-letter"
+# An entry for the kernel's file of that name, which no file of the overlay can have: it names
+# whoever sends the series.  It is the last step.
+MAINTAINERS = "MAINTAINERS"
 WIDTH = 75
 
 _TERM = r"((?:[^/\\]|\\.)*)"
@@ -126,6 +129,17 @@ def parse(text, where):
     if not names:
         raise Fail(f"{where}: has no step")
     return names, rules
+
+
+def with_entry(text, entry):
+    """MAINTAINERS with one entry more, among those that begin with the same word."""
+    title = entry.partition("\n")[0]
+    word = re.escape(title.partition(" ")[0])
+    there = list(re.finditer(rf"(?<=\n\n)({word} .*)\n[A-Z]:\t", text))
+    behind = next((m for m in there if m[1] > title), None)
+    if title in (m[1] for m in there) or not behind:
+        raise Fail(f"{MAINTAINERS}: has {title} already, or none that would be behind it")
+    return f"{text[:behind.start()]}{entry}\n{text[behind.start():]}"
 
 
 def diff(git, old, new):
@@ -329,9 +343,26 @@ class Series:
         table = os.path.join(DIR, STEPS)
         with open(os.path.join(repo, table), encoding="utf-8") as f:
             self.names, self.rules = parse(f.read(), table)
-        known_messages(repo, self.names)
+        path = os.path.join(repo, DIR, MAINTAINERS)
+        self.entry = None
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                self.entry = f.read().replace("{author}", f"{who[0]} <{who[1]}>")
+        known_messages(repo, [*self.names, *self._last()])
         self.found = diff(self.git, self.base, self.whole)
         assign(self.found, self.names, self.rules)
+        self.files = [*self.found, *([MAINTAINERS] if self.entry else [])]
+
+    def _last(self):
+        """The step that has the entry."""
+        return [f"{len(self.names) + 1:02}-maintainers"] if self.entry else []
+
+    def _maintainers(self, git):
+        """MAINTAINERS with it: {name: (mode, blob)}."""
+        if not self.entry:
+            return {}
+        text = with_entry(git.raw("cat-file", "blob", f"{self.base}:{MAINTAINERS}"), self.entry)
+        return {MAINTAINERS: ("100644", git("hash-object", "-w", "--stdin", stdin=text))}
 
     def message(self, name):
         return message(self.repo, name, self.variant)
@@ -359,7 +390,7 @@ class Series:
 
     def commits(self, git):
         """[commit of the base, of each step], in the scratch repository."""
-        was, final = (git.entries(t, self.found) for t in (self.base, self.whole))
+        was, final = (git.entries(t, self.files) for t in (self.base, self.whole))
         now = dict(was)
         trees = [self._tree(git, now)]
         texts = {n: git.raw("cat-file", "blob", was[n][1]) if n in was else ""
@@ -376,9 +407,11 @@ class Series:
             name = (git.changed(got, self.whole) or ["?"])[0]
             raise Fail(f"{name}: the sum of the steps is not the overlay's file; the tree is "
                        f"{got}, not {self.whole}")
+        if self.entry:
+            trees.append(self._tree(git, {**now, **self._maintainers(git)}))
         commits = [git("commit-tree", trees[0], stdin=f"Linux {self.version}\n")]
         name, address = self.who
-        for step, made in zip(self.names, trees[1:]):
+        for step, made in zip([*self.names, *self._last()], trees[1:]):
             subject, body = self.message(step)
             text = "\n\n".join([subject, *body, f"Signed-off-by: {name} <{address}>"])
             commits.append(git("commit-tree", made, "-p", commits[-1], stdin=text + "\n"))
@@ -407,8 +440,8 @@ class Series:
     def apply(self, top, patches):
         """Fails unless git am makes of the base's files the overlay's."""
         git = self._scratch(os.path.join(top, "am"))
-        base, whole = (self._tree(git, git.entries(t, self.found))
-                       for t in (self.base, self.whole))
+        base = self._tree(git, git.entries(self.base, self.files))
+        whole = self._tree(git, {**git.entries(self.whole, self.files), **self._maintainers(git)})
         git("reset", "-q", "--hard", git("commit-tree", base, stdin="base\n"))
         files = []
         for name in sorted(patches)[1:]:

@@ -236,6 +236,35 @@ class Wrong(Series):
                 self.refuses(error)
 
 
+class Maintainers(Series):
+    BASE = ("Maintainers\n===========\n\nACPI\nM:\tB\n\nMM ALLOCATORS\nM:\tC\nF:\tx\n\n"
+            "ZZ OUT OF PLACE\nM:\tD\n\nMM SWAP\nM:\tE\n\nNET\nM:\tF\n")
+
+    def setUp(self):
+        super().setUp()
+        write(self.kernel, "MAINTAINERS", self.BASE)
+        write(self.repo, "series/MAINTAINERS", "MM POISON\nM:\t{author}\nF:\tlib/ours.c\n")
+        self.say("03-maintainers", message("entry"))
+
+    def test_last(self):
+        made = self.made()
+        self.assertEqual(sorted(made)[-1], "0003-mm-entry.patch")
+        text = made["0003-mm-entry.patch"]
+        self.assertIn(" ZZ OUT OF PLACE\n M:\tD\n \n+MM POISON\n+M:\tA Name <a@name.example>\n"
+                      "+F:\tlib/ours.c\n+\n MM SWAP\n", text)
+        self.assertNotIn("MM POISON", made["0002-mm-second.patch"])
+
+    def test_without_a_message(self):
+        os.unlink(os.path.join(self.repo, "series/03-maintainers.txt"))
+        self.refuses("series/03-maintainers.txt: not there")
+
+    def test_where_it_cannot_be(self):
+        for base in (self.BASE.replace("MM SWAP", "MM"), self.BASE.replace("MM ALLO", "MM POISON")
+                     .replace("CATORS", "")):
+            with self.fails("^MAINTAINERS: has MM POISON already, or none that would be behind"):
+                series.with_entry(base, "MM POISON\nM:\tA\n")
+
+
 class Out(Series):
     def setUp(self):
         super().setUp()
