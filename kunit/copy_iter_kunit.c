@@ -113,7 +113,7 @@ static size_t source_copy(struct source *s, size_t from_start, size_t n)
 	return copied;
 }
 
-/* The poison is met once; whoever asks after that is told, and nobody loads it again. */
+/* The poison is met once; who asks after that is told, and nothing loads it again. */
 static void told_once(struct kunit *test, struct source *s, size_t p)
 {
 	size_t n = s->size, good;
@@ -223,7 +223,7 @@ static void iter_user_remembers(struct kunit *test)
 	}
 }
 
-/* Whoever asks for the pages first may be the one who meets it. */
+/* The first to ask for the pages may be the one that meets it. */
 static void iter_user_fault_in(struct kunit *test)
 {
 	struct source *s = source_alloc(test, 3 * PAGE_SIZE, true);

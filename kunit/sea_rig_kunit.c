@@ -170,7 +170,7 @@ static void set(struct kunit *test, const struct rig *r, unsigned int granule, u
 	KUNIT_ASSERT_EQ(test, sea_rig_set(granule_pa(r, granule), GRANULE, how), 0);
 }
 
-/* It dies, whoever asks APEI: the record is left to the case. */
+/* It dies, whatever asks APEI: the record is left to the case. */
 static noinline void rig_access(struct rig *r, void (*access)(void *p), void *p)
 {
 	bool real_claim = r->si.real_claim;

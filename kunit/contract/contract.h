@@ -61,7 +61,7 @@ int copy_mc_user_highpage(struct page *to, struct page *from, unsigned long vadd
  * CONTRACT_CPY_STORE_RECOVERS: on the store of a CPY* instruction to kernel memory, as a
  *	copy that failed; elsewhere a store to kernel memory is fatal
  * CONTRACT_REMOTE_VM_RECOVERS: in what ptrace() and /proc/PID/mem read, which ends there
- * CONTRACT_ITER_RECOVERS: in copy_to_iter() and kin, where an iterator loads from kernel
+ * CONTRACT_ITER_RECOVERS: in copy_to_iter() and its like, where an iterator loads from kernel
  *	memory; it then remembers where, too, and from there on refuses to copy.
  *	_copy_mc_to_iter() recovers always.
  */

@@ -256,7 +256,7 @@ const char *copy_wrong(struct copy *c, unsigned long left, size_t bad)
 			return "more bytes left than there were";
 		if (left < bad)
 			return "poison said to be copied";
-		/* Whoever is not told where it is has nothing to go by. */
+		/* A caller that is not told where it is has nothing to go by. */
 		if (left > contract_most_left(copy_counts(c->r), n, bad) && !c->si.fnv &&
 		    !c->si.far)
 			return "too many bytes said to be left";

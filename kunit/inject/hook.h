@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What is behind the hook in arch/arm64/mm/fault.c while a task has something armed. The
- * hook is built in, whoever arms may be a module.
+ * hook is built in, the code that arms it may be a module.
  */
 #ifndef KUNIT_HOOK_H
 #define KUNIT_HOOK_H

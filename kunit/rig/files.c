@@ -137,7 +137,7 @@ static const struct rig_file rig_files[] = {
 	{ "table", .set = poison_table, .takes = "takes an address of the writer's" },
 };
 
-/* Whoever gets but a number of an error finds the reason in the kernel's log. */
+/* A caller gets the number of an error; the reason is in the kernel's log. */
 static int refuse(const struct rig_file *f, int err, const char *why)
 {
 	pr_info_ratelimited("%s: refused, %s\n", f->name, why);

@@ -198,8 +198,8 @@ SYM_CODE_START_LOCAL(from_lower_el)
 	b	.Linject
 
 	/*
-	 * Make the access again: whoever is to read the record may have to run here. If that
-	 * is whom this access interrupted, it never will.
+	 * Make the access again: the code that reads the record may have to run here. If that
+	 * is what this access interrupted, it never will.
 	 */
 .Lwait:
 	out_of_patience

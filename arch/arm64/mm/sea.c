@@ -54,9 +54,9 @@ static int __init sea_init_sysctls(void)
 arch_initcall(sea_init_sysctls);
 
 /*
- * Runs when whoever knew more about the error has had its say. A process is told
- * where its own memory is lost, as memory_failure() tells it, and never a kernel
- * address.
+ * Runs behind GHES and memory_failure(), which know more of the error. A process
+ * is told where its own memory is lost, as memory_failure() tells it, and never a
+ * kernel address.
  */
 static void sea_force_sigbus(struct callback_head *work)
 {
@@ -170,8 +170,8 @@ static u64 sea_par(unsigned long addr)
 }
 
 /*
- * Before APEI hears of it, as the page is mapped still. Whoever the task works for: not
- * to try again is as good to know for a worker.
+ * Before APEI hears of it, as the page is mapped still. Kernel threads and user workers,
+ * which get no signal, should not try again either.
  */
 static void sea_note_poison(unsigned long far, unsigned long esr)
 {
@@ -194,7 +194,7 @@ static void sea_note_poison(unsigned long far, unsigned long esr)
  * @from: what could not be loaded, in the kernel's memory or, cast, in user memory
  * @n: its size in bytes
  *
- * For whoever is about to try once more what came out short. The answer is about
+ * For a caller about to try once more what came out short. The answer is about
  * the last SEA of the task, is given once, and only while the page that was mapped
  * there still is. Without a fault address (ESR_EL1.FnV) the poison may be anywhere, until
  * the task returns to user mode; where that is not waited for, as there is nobody to tell,
