@@ -468,9 +468,19 @@ def sparse(k):
     # no __builtin_strlen() for a constant, which it is in each MODULE_INFO() of 7.3.
     flags = ["W=1", "C=2", "CF=-D__typeof_unqual__=__typeof__ "
              "'-D__builtin_strlen(s)=(sizeof(s) - 1)'"]
-    # The suites are the same for each kernel.
-    objects = [o for o in touched_objects(k) if not (k.newer and o.startswith("kunit/"))]
+    # Suites that ask for no version are the same for each kernel.
+    objects = [o for o in touched_objects(k)
+               if not (k.newer and o.startswith("kunit/") and not asks(k, o))]
     return new_warnings(k, "warnings", objects, flags, text=k.all_config())
+
+
+def asks(k, o):
+    """Whether a new file of C is one thing or another, as the kernel has it."""
+    path = os.path.join(k.top, o[:-1] + "c")
+    if not os.path.exists(path):
+        return False
+    with open(path, encoding="utf-8") as f:
+        return re.search("^#(if|elif)", f.read(), re.M) is not None
 
 
 # What checkpatch asks for that does not apply, and why.

@@ -5,6 +5,7 @@ kunit.py passes a run that oopsed while every case passed, one whose suite never
 started, and one that skipped what it should have run.
 """
 
+import contextlib
 import dataclasses
 import fnmatch
 import glob
@@ -162,12 +163,21 @@ def coverage(logs):
 
 
 def suites(top, slow=True):
-    """{suite: its cases} of the sources in the repository, or in a tree.
+    """{suite: its cases} of the sources in the repository, or in a tree, in the order they run.
 
     slow: with those that kunit is told to leave out of a fast run
     """
-    found = {}
-    for path in sorted(glob.glob(os.path.join(top, "kunit", "**", "*_kunit.c"), recursive=True)):
+    found, linked = {}, []
+    with contextlib.suppress(FileNotFoundError), \
+            open(os.path.join(top, "kunit/Makefile"), encoding="utf-8") as f:
+        linked = re.findall(r"(\w+_kunit)\.o", f.read())
+
+    def place(path):
+        name = os.path.basename(path).removesuffix(".c")
+        return linked.index(name) if name in linked else len(linked), path
+
+    for path in sorted(glob.glob(os.path.join(top, "kunit", "**", "*_kunit.c"), recursive=True),
+                       key=place):
         with open(path, encoding="utf-8") as f:
             text = f.read()
         cases = {m[1]: [c[2] for c in re.finditer(r"^\tKUNIT_CASE(\w*)\((\w+)(.*)", m[2], re.M)

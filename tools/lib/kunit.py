@@ -110,6 +110,7 @@ BUILD_ONLY = ["--jobs"]
 # Leaves out the sweeps, and with more speed what takes seconds; each suite has cases that stay.
 NO_SWEEPS = "--filter=speed>very_slow"
 FAST = "--filter=speed>slow"
+FAST_ARGUMENT = f"kunit.{FAST.removeprefix('--')}"      # the kernel's, for it
 # With these kunit.py boots more than once, or runs no test: there is nothing to judge.
 UNJUDGED = ("--list_tests", "--list_tests_attr", "--list_suites", "--run_isolated")
 

@@ -1,33 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Jobs for LAVA, the engine of KernelCI's and LKFT's labs: one for each boot of ./tools/test.
+"""Jobs for LAVA, the engine of KernelCI's and LKFT's labs, of what ./tools/test boots.
 
 A job is a dictionary, in the format of lava_common's schemas.  The device is LAVA's own qemu.
 """
 
+import hashlib
 import json
 import os
 import re
 
-from lib import boots, judge, kunit, packages, selftests, tree
+from lib import boots, judge, ktap, kunit, packages, selftests, tree
 from lib.ui import Fail
 
 BIOS = next(iter(packages.FIRMWARE))
 
 # Where there are all suites to run, these share them.
-SHARDS = {"copies": "copy*", "others": "[!c]*"}
+SHARDS = {"copies": "copy*", "others": selftests.NO_COPIES}
 
-# Minutes.  A lab's machine has other things to do, too.
-BOOT, SUITES, PROGRAMS = 5, 60, 30
+# Minutes.  What LAVA calls connection is how long it waits for the next result, the first of which
+# comes behind the boot; it does not see those of a case's parameters.
+JOB, TEST, CONNECTION = 90, 60, 10
 
-# A line of KTAP's, of a suite or of a case, and how it ended: one group has to say it.
-RESULT = (r"\n(?:\[ *[0-9.]+\] )?(?:    )?(?P<failed>not )?ok \d+ (?P<test_case_id>[\w.:]+)"
-          r"(?P<result> # SKIP|(?(failed)\r|(?=\r)))")
-FIXUP = {" # SKIP": "skip", "\r": "fail", "": "pass"}
+# What is in no log of a good run ends it.
+CLEAN = ["oops=panic", "panic_on_warn=1"]
+
+_TIME = f"(?:{ktap.TIME.pattern.removeprefix('^')})?"
 
 
 def case_id(name):
     """What LAVA makes of a name."""
     return re.sub(r"\W+", "_", name.strip().lower())
+
+
+def results(indent, have):
+    """What finds a result in lines of KTAP, and what it then is, as LAVA takes it.
+
+    One group has to tell all: what is behind the name.  have: features of the machine; a case
+    that is skipped for want of one has failed.
+    """
+    needs = f"(?: needs (?:{'|'.join(have)})\\b)?" if have else ""
+    pattern = (rf"\n{_TIME}{' ' * indent}(?P<failed>not )?ok \d+ (?P<test_case_id>[\w.:]+)"
+               rf"(?P<result>(?(failed)[ \r]|(?: # SKIP{needs}(?=[^\r]*\r)|(?=\r))))")
+    return {"pattern": pattern, "fixupdict": {
+        "": "pass", " ": "fail", "\r": "fail", " # SKIP": "skip",
+        **{f" # SKIP needs {f}": "fail" for f in have}}}
 
 
 def shards(suites):
@@ -39,20 +55,23 @@ def shards(suites):
 
 
 class Files:
-    """What a job fetches: {name: what QEMU does with it}, and where it is."""
+    """What a job fetches, where it is, and who fetches it."""
 
-    def __init__(self, prepared, url=None):
+    def __init__(self, prepared, url=None, tags=()):
         image = os.path.join(kunit.USER.dir(prepared.home), kunit.IMAGE)
         name = os.path.basename(prepared.home)
         self.local = {f"{name}/Image.gz": image,
                       f"{name}/initramfs.cpio": selftests.initramfs_path(prepared),
                       os.path.basename(BIOS): BIOS}
-        self.url = url
+        self.url, self.tags = url, list(tags)
 
-    def where(self, ending):
-        """The URL of one."""
+    def image(self, ending, argument):
+        """One, and what QEMU does with it."""
         name, path = next((n, p) for n, p in self.local.items() if n.endswith(ending))
-        return f"{self.url.rstrip('/')}/{name}" if self.url else f"file://{path}"
+        with open(path, "rb") as f:
+            digest = hashlib.file_digest(f, "sha256").hexdigest()
+        return {"url": f"{self.url.rstrip('/')}/{name}" if self.url else f"file://{path}",
+                "sha256sum": digest, "image_arg": argument}
 
 
 def machine(prepared, on):
@@ -61,8 +80,10 @@ def machine(prepared, on):
         prepared.top, "tools/testing/kunit/qemu_configs/arm64.py"))
     options = [*arch.extra_qemu_params, *on.hardware]
     context, more = {"arch": "arm64", "no_network": True}, ["-no-reboot"]
-    for option, value in zip(options[::2], options[1::2]):
+    for option, value in zip(options[::2], options[1::2], strict=True):
         name = {"-machine": "machine", "-cpu": "cpu", "-m": "memory"}.get(option)
+        if not option.startswith("-"):
+            raise Fail(f"{on.qemu}: an option of QEMU without a value, {option} is no option")
         if name and name not in context:
             context[name] = value
         elif option not in ("-initrd", "-bios"):    # of two -machine, QEMU adds up
@@ -70,58 +91,62 @@ def machine(prepared, on):
     context.setdefault("memory", "1G")
     context["extra_options"] = more
     line = f"{arch.kernel_command_line} {on.arguments}".split()
-    return line, context, "-bios" in options
+    # Without it a kernel that panics waits for ever.
+    return line + ["panic=-1"] * ("panic=-1" not in line), context, "-bios" in options
 
 
-def job(name, files, prepared, on, arguments, monitor, minutes):
+def job(name, files, prepared, on, arguments, monitors):
     """A job that boots a machine, and reads what it says."""
     line, context, uefi = machine(prepared, on)
     append = " ".join([*line, *arguments])
-    images = {"kernel": {"image_arg": f'-kernel {{kernel}} -append "{append}"',
-                         "url": files.where("/Image.gz")},
-              "initrd": {"image_arg": "-initrd {initrd}", "url": files.where("/initramfs.cpio")}}
+    images = {"kernel": files.image("/Image.gz", f'-kernel {{kernel}} -append "{append}"'),
+              "initrd": files.image("/initramfs.cpio", "-initrd {initrd}")}
     if uefi:
-        images["bios"] = {"image_arg": "-bios {bios}", "url": files.where("EFI.fd")}
+        images["bios"] = files.image("EFI.fd", "-bios {bios}")
     return {
         "job_name": f"arm64 copy_mc, {os.path.basename(prepared.home)}: {name}",
-        "device_type": "qemu", "visibility": "public", "priority": "medium", "context": context,
-        "timeouts": {"job": {"minutes": BOOT + minutes + 15}, "action": {"minutes": 10},
-                     "connection": {"minutes": 2}},
-        "actions": [
-            {"deploy": {"to": "tmpfs", "images": images}},
-            {"boot": {"method": "qemu", "media": "tmpfs", "timeout": {"minutes": BOOT}}},
-            {"test": {"timeout": {"minutes": minutes},
-                      "monitors": [{"pattern": RESULT, "fixupdict": FIXUP, **monitor}]}},
-        ]}
+        "device_type": "qemu", "visibility": "public", "priority": "medium",
+        **({"tags": files.tags} if files.tags else {}), "context": context,
+        "timeouts": {"job": {"minutes": JOB}, "action": {"minutes": CONNECTION},
+                     "connection": {"minutes": CONNECTION}},
+        "actions": [{"deploy": {"to": "tmpfs", "images": images}},
+                    {"boot": {"method": "qemu", "media": "tmpfs"}},
+                    {"test": {"timeout": {"minutes": TEST}, "monitors": monitors}}]}
 
 
 def suites_job(name, files, prepared, boot, glob, suites):
-    """A boot of suites.  A case that nobody heard of has failed, and one that did not run."""
+    """A boot of suites, in the order in which they run."""
     _name, variants, extra, *_ = boot
     cases = judge.suites(tree.REPO, slow=kunit.FAST not in extra)
+    on = kunit.USER.but(*variants)
     arguments = ["kunit.enable=1", "kunit_shutdown=reboot", *kunit.kernel_arguments(extra)]
     if kunit.FAST in extra:
-        arguments.append(f"kunit.{kunit.FAST.removeprefix('--')}")
+        arguments.append(kunit.FAST_ARGUMENT)
     if glob:
         arguments.append(f"kunit.filter_glob={glob}")
-    expected = sorted({case_id(n) for s in suites for n in (s, *cases[s])})
-    return job(name, files, prepared, kunit.USER.but(*variants), arguments,
-               {"name": "kunit", "start": "KTAP version 1", "end": "reboot: Restarting system",
-                "expected": expected}, SUITES)
+    have = kunit.must_have(prepared.version, packages.QEMU_TAGS, on, extra)
+    if "DEATHS" not in have:
+        arguments += CLEAN
+    return job(name, files, prepared, on, arguments, [
+        {"name": s, "start": rf"# Subtest: {s}\r", "end": rf"\n{_TIME}(?:not )?ok \d+ {s}\b",
+         **results(4, have), "expected": sorted({*map(case_id, cases[s])})} for s in suites])
 
 
 def programs_job(name, files, prepared, variants):
-    """User space's tests.  Init ends with a number unless all is well."""
-    words = selftests.Known(prepared).words([])
-    return job(name, files, prepared, kunit.USER.but(*variants),
-               [selftests.ARGUMENTS, "--", *words],
-               {"name": "kselftest", "start": "TAP version 13", "end": r"copy_mc: exit 0\r"},
-               PROGRAMS)
+    """User space's tests."""
+    on, words, names = kunit.USER.but(*variants), selftests.Known(prepared).words([]), []
+    for word in words:
+        with open(os.path.join(tree.REPO, selftests.DIR, f"{word}.c"), encoding="utf-8") as f:
+            names += selftests.tests(f.read(), fixture=True)
+    have = [*kunit.must_have(prepared.version, packages.QEMU_TAGS, on), "NODES"]
+    return job(name, files, prepared, on, [selftests.ARGUMENTS, *CLEAN[1:], "--", *words], [
+        {"name": "kselftest", "start": r"TAP version 13\r", "end": r"copy_mc: exit \d+\r",
+         **results(0, have), "expected": sorted(map(case_id, names))}])
 
 
-def jobs(prepared, kernel, only, url=None):
+def jobs(prepared, kernel, only, url=None, tags=()):
     """{name: job} of one kernel; kernel and only: as boots.of() takes them."""
-    files, found = Files(prepared, url), {}
+    files, found = Files(prepared, url, tags), {}
     suites = list(judge.suites(tree.REPO))
     for boot in boots.of(kernel, only):
         name, *_, glob, _kernels, _guess = boot

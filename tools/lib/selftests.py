@@ -127,12 +127,14 @@ def _read(path):
     return ""
 
 
-def tests(text):
-    """The names of the tests in a source."""
+def tests(text, fixture=False):
+    """The names of the tests in a source; fixture: as their TAP has them, behind it."""
     found = []
     for m in re.finditer(r"^TEST(_F)?(?:_SIGNAL|_TIMEOUT)?\(([^)]*)\)", text, re.M):
         words = [w.strip() for w in m[2].split(",")]
         name = words[1 if m[1] else 0]
+        if fixture:
+            name = f"{words[0] if m[1] else 'global'}.{name}"
         if name not in found:
             found.append(name)
     return found
@@ -328,7 +330,7 @@ def boot_modules(args, result, quick=False):
                         f"/{MODULE}": os.path.join(build, "kunit", MODULE)}, build)
     suites = list(judge.suites(tree.REPO))
     again = judge.matching(suites, NO_COPIES)   # what it runs the second time
-    words = ["kunit.enable=1", f"kunit.{kunit.FAST.removeprefix('--')}"]
+    words = ["kunit.enable=1", kunit.FAST_ARGUMENT]
     if quick:
         suites, words = again, [*words, f"kunit.filter_glob={NO_COPIES}"]
     boot_programs(args, result, initrd, [MODULES], " ".join(

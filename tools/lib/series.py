@@ -21,6 +21,7 @@ from lib.ui import Fail
 DIR = "series"
 STEPS = "steps"
 COVER = "00-cover-letter"
+MARK = ".series"        # in a directory of patches
 # An entry for the kernel's file of that name, which no file of the overlay can have: it names
 # whoever sends the series.  It is the last step.
 MAINTAINERS = "MAINTAINERS"
@@ -137,8 +138,12 @@ def with_entry(text, entry):
     word = re.escape(title.partition(" ")[0])
     there = list(re.finditer(rf"(?<=\n\n)({word} .*)\n[A-Z]:\t", text))
     behind = next((m for m in there if m[1] > title), None)
-    if title in (m[1] for m in there) or not behind:
-        raise Fail(f"{MAINTAINERS}: has {title} already, or none that would be behind it")
+    if title in (m[1] for m in there):
+        raise Fail(f"{MAINTAINERS}: the kernel's has {title} already; without {DIR}/{MAINTAINERS} "
+                   "the series has no patch of it")
+    if not behind:
+        raise Fail(f"{MAINTAINERS}: the kernel's has no entry that would be behind {title}; "
+                   f"give it another title in {DIR}/{MAINTAINERS}")
     return f"{text[:behind.start()]}{entry}\n{text[behind.start():]}"
 
 
@@ -463,8 +468,26 @@ def made(repo, prepared, who, values):
     return patches
 
 
+def covers(pattern, name):
+    """Whether an F: of MAINTAINERS has this file."""
+    return name.startswith(pattern) if pattern.endswith("/") else fnmatch.fnmatch(name, pattern)
+
+
+def check_entry(entry, new):
+    """Fails unless it has each new file, and no pattern that has none."""
+    patterns = re.findall(r"^F:\t(.+)$", entry, re.M)
+    if idle := [p for p in patterns if not any(covers(p, n) for n in new)]:
+        raise Fail(f"{DIR}/{MAINTAINERS}: no new file is {idle[0]}")
+    if bare := [n for n in new if not any(covers(p, n) for p in patterns)]:
+        raise Fail(f"{DIR}/{MAINTAINERS}: no F: is for {bare[0]}")
+
+
 def check(k):
-    """the series adds up to the overlay"""
+    """the series adds up to the overlay, and MAINTAINERS has its files"""
+    git = k.tree.git
+    names = git.changed(git.tree("base"), git.tree("overlay"))
+    with open(os.path.join(tree.REPO, DIR, MAINTAINERS), encoding="utf-8") as f:
+        check_entry(f.read(), sorted({*names} - {*git.entries(git.tree("base"), names)}))
     patches = made(tree.REPO, k.tree, ("overlay", "overlay@localhost"),
                    numbers(tree.REPO, k.tree.version))
     return f"{len(patches) - 1} patches"

@@ -34,7 +34,8 @@ _NO_PATH = re.compile(r"[\s:]")
 def add_arguments(parser, kernel=KERNELS[0]):
     parser.add_argument("--kernel", default=kernel, metavar="|".join((*KERNELS, "DIR")),
                         help=f"kernel: Debian's {' or '.join(KERNELS)}, or the directory of a "
-                             f"kernel tree, which is only read (default {kernel})")
+                             "kernel tree, which is only read (default "
+                             f"{kernel or ' and '.join(KERNELS)})")
     parser.add_argument("--build-dir", default=os.path.join(REPO, "build"), metavar="DIR",
                         help="where all that is made goes (default: build, in the repository)")
     parser.add_argument("--no-install", action="store_true",

@@ -8,7 +8,7 @@ import types
 
 from lib import packages
 from lib.ui import Unavailable
-from tests.fake import Case, write
+from tests.fake import Case, read, write
 
 
 class Packages(Case):
@@ -52,6 +52,13 @@ class Packages(Case):
         with self.fails("only root may install them; run: apt-get install"):
             packages.need(True, {"no-such-command": "one"})
         self.assertEqual(self.asked, [])
+
+    def test_what_one_can_do_without(self):
+        self.answer({})
+        packages.wish(False, {"no-such-command": "one"})
+        self.said.flush()
+        self.assertIn("install --no-install-recommends one; going on without",
+                      read(self.tmp, "said"))
 
     def test_new_kernels(self):
         offered = ["linux-source-6.12", "linux-source-7.3", "linux-source-7.10", "linux-source-7.4",

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import unittest.mock
 
 from lib import bench, directory, series, tree, ui
@@ -261,8 +262,17 @@ class Maintainers(Series):
     def test_where_it_cannot_be(self):
         for base in (self.BASE.replace("MM SWAP", "MM"), self.BASE.replace("MM ALLO", "MM POISON")
                      .replace("CATORS", "")):
-            with self.fails("^MAINTAINERS: has MM POISON already, or none that would be behind"):
+            with self.fails("^MAINTAINERS: the kernel's has (MM POISON already|no entry that would)"):
                 series.with_entry(base, "MM POISON\nM:\tA\n")
+
+    def test_files(self):
+        entry = "MM POISON\nF:\tlib/*_mc*.S\nF:\tkunit/\n"
+        files = ["kunit/rig/a.c", "lib/memcpy_mc.S"]
+        series.check_entry(entry, files)
+        with self.fails("series/MAINTAINERS: no F: is for lib/memcpy_mc.c"):
+            series.check_entry(entry, [*files, "lib/memcpy_mc.c"])
+        with self.fails("series/MAINTAINERS: no new file is kunit/"):
+            series.check_entry(entry, files[1:])
 
 
 class Out(Series):
@@ -271,7 +281,7 @@ class Out(Series):
         self.out = os.path.join(self.tmp, "out")
 
     def put(self, **patches):
-        directory.put(self.out, patches)
+        directory.put(self.out, patches, series.MARK)
 
     def there(self):
         return sorted(os.listdir(self.out))
@@ -308,6 +318,20 @@ class Out(Series):
         with self.fails("out/b: was edited since it was written"):
             self.put(a="3\n")
         self.assertEqual((read(self.out, "a"), read(self.out, "b")), ("1\n", "mine\n"))
+
+    def test_of_another_tool(self):
+        """Nor is it removed if what says so cannot be read."""
+        for mark, text in ((".jobs", "0" * 64 + "  a\n"), (".series", "mine\n"),
+                           (".series", b"\xff\n")):
+            with self.subTest(text):
+                shutil.rmtree(self.out, ignore_errors=True)
+                write(self.out, "a", "1\n")
+                os.makedirs(self.out, exist_ok=True)
+                with open(os.path.join(self.out, mark), "wb") as f:
+                    f.write(text if isinstance(text, bytes) else text.encode())
+                with self.fails("was not written by this tool|is no list of files"):
+                    self.put(b="2\n")
+                self.assertEqual(read(self.out, "a"), "1\n")
 
     def test_a_file(self):
         write(self.tmp, "out", "mine\n")

@@ -484,7 +484,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	if (__atomic_load_n(&accessing, __ATOMIC_RELAXED))
 		siglongjmp(access_failed, 1);
 	/* An access that is made again and again */
-	if (me->sigbus == 10) {
+	if (me->sigbus == MAX_SIGBUS) {
 		leave_no_poison();
 		_exit(1);
 	}

@@ -28,6 +28,8 @@ extern size_t page_size;
 /* Has the machine the rig's files? Without them a page once poisoned stays so. */
 extern bool rig;
 
+#define MAX_SIGBUS	10	/* after so many a child gives up */
+
 /* What a child does and what happens to it; shared with its parent. */
 struct child {
 	pid_t pid;

@@ -1166,12 +1166,10 @@ TEST_F(poison, proc_mem_unaligned)
  * read(2) of /dev/mem would not survive.
  */
 
-static char *map_physical(uint64_t pa)
+static char *map_physical(uint64_t pa, int prot, int flags)
 {
 	int fd = open("/dev/mem", O_RDONLY);
-	char *p = fd < 0 ? MAP_FAILED :
-		  mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd,
-		       pa);
+	char *p = fd < 0 ? MAP_FAILED : mmap(NULL, page_size, prot, flags, fd, pa);
 	int err = errno;
 
 	close(fd);
@@ -1179,11 +1177,11 @@ static char *map_physical(uint64_t pa)
 	return p;
 }
 
-static void poison_physical(struct child *c)
+static void poison_physical(struct child *c, int prot, int flags)
 {
 	uint64_t pa = *(uint64_t *)c->arg;
 
-	c->va = map_physical(pa);
+	c->va = map_physical(pa, prot, flags);
 	need(c->va != MAP_FAILED && child_load(c->va) == page_byte(0), "page");
 	/* No page of the child's own: nobody else tells its address. */
 	c->pa = pa;
@@ -1203,7 +1201,7 @@ static void do_physical(struct __test_metadata *_metadata,
 	ASSERT_EQ((ssize_t)page_size, write(fd, buf, page_size));
 	pa = cache_page(fd, 0);
 	ASSERT_NE(0U, pa);
-	p = map_physical(pa);
+	p = map_physical(pa, PROT_READ, MAP_SHARED);
 	if (p == MAP_FAILED && errno == ENOENT)
 		SKIP(return, "needs DEVMEM");
 	if (p == MAP_FAILED && errno == EPERM)
@@ -1220,7 +1218,7 @@ static void do_physical(struct __test_metadata *_metadata,
 
 static long load_physical(struct child *c)
 {
-	poison_physical(c);
+	poison_physical(c, PROT_READ, MAP_SHARED);
 	return child_load(c->va);
 }
 
@@ -1232,7 +1230,7 @@ TEST_F(poison, dev_mem)
 /* Copy-on-write of what has no struct page: the kernel loads it by the user address. */
 static long store_physical(struct child *c)
 {
-	poison_physical(c);
+	poison_physical(c, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 	return child_store(c->va, 1);
 }
 
