@@ -225,7 +225,7 @@ def boots_section(page):
                        for i in (1, 2, 3)),
                      cell(n, "n fail") if n else cell("none", "n quiet"),
                      cell(f"{b['seconds']} s", "n"), " ".join(b["features"]), machine(b["name"]),
-                     b["qemu"], cell(b["at"][:16], "quiet")])
+                     b["qemu"], cell(b["at"][11:16], "quiet")])
     return rows and table(
         ["boot", *map(_right, ("passed", "failed", "skipped", "problems", "time")), "features",
          "machine", "QEMU", "ended"], rows, "flat")

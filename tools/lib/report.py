@@ -186,13 +186,13 @@ def decisions(suites, lines):
         if not m:
             continue
         rows, letters = found.setdefault(m[2], {}), asserted.get(m[2], ("", "", "", ""))
-        at = len(rows)
-        if m[1] == "outcome":       # the first cases, in the order of the letters
-            rows[m[3]] = [r.status, letters[2][at:at + 1]]
-        elif m[1] == "code":
-            rows[page.EACH_CODE] = [r.status, ""]
-        else:
-            rows[page.USER_ADDRESS] = [r.status, letters[3]]
+        # The first cases are in the order of the letters.
+        fault, outcome = {"outcome": (m[3], letters[2][len(rows):len(rows) + 1]),
+                          "code": (page.EACH_CODE, ""),
+                          "user_access": (page.USER_ADDRESS, letters[3])}[m[1]]
+        row = rows.setdefault(fault, [r.status, outcome])
+        if r.status == "failed":    # a module's suites run twice
+            row[0] = r.status
     return found
 
 

@@ -185,6 +185,18 @@ class Parts(Report):
                       page.EACH_CODE: ["passed", ""], page.USER_ADDRESS: ["passed", "D"]},
             "bpf": {"SEA, claimed": ["skipped", ""]}})
 
+    def test_decisions_made_twice(self):
+        one = types.SimpleNamespace
+        results = [one(name=f"decision_outcome[kload: {fault}]", status="passed")
+                   for fault in ("SEA, claimed", "SEA on a store")]
+        results.append(one(name="decision_user_access[kload]", status="passed"))
+        again = [*results[:1], one(name=results[1].name, status="failed"), results[2]]
+        self.assertEqual(report.decisions(
+            [one(name="sea_decision", results=r) for r in (results, again)],
+            ["[    1.500000]     # sea_decision: kload fD O"]), {"kload": {
+                "SEA, claimed": ["passed", "f"], "SEA on a store": ["failed", "D"],
+                page.USER_ADDRESS: ["passed", "O"]}})
+
     def test_left(self):
         self.assertEqual(self.boot(LOG + LEFT)["left"], {
             "one": {"size": 4, "left": [4, 3, 2, 1], "model": [4, 4, 2, 1]}})
