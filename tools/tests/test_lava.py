@@ -222,6 +222,12 @@ class Lava(Case):
         device = json.loads(read(out, "7.3-dt-others.device.yaml"))
         self.assertEqual(device["available_architectures"], ["arm64"])
 
+    def test_no_url(self):
+        for url in ("storage", "/srv/kernels", "https://", "https://a b"):
+            with unittest.mock.patch("sys.argv", ["jobs", "lava", self.tmp, "--url", url]), \
+                    self.fails(f"^--url {url}: is no URL"):
+                tool("jobs").main()
+
     def test_what_others_wrote_stays(self):
         out = os.path.join(self.tmp, "out")
         write(out, "mine", "1\n")
