@@ -4,6 +4,7 @@
 A job is a dictionary, in the format of lava_common's schemas.  The device is LAVA's own qemu.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -54,6 +55,13 @@ def shards(suites):
     return found
 
 
+@functools.cache
+def sha256(path):
+    """As sha256sum has it; each job fetches the same files."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
 class Files:
     """What a job fetches, where it is, and who fetches it."""
 
@@ -68,10 +76,8 @@ class Files:
     def image(self, ending, argument):
         """One, and what QEMU does with it."""
         name, path = next((n, p) for n, p in self.local.items() if n.endswith(ending))
-        with open(path, "rb") as f:
-            digest = hashlib.file_digest(f, "sha256").hexdigest()
         return {"url": f"{self.url.rstrip('/')}/{name}" if self.url else f"file://{path}",
-                "sha256sum": digest, "image_arg": argument}
+                "sha256sum": sha256(path), "image_arg": argument}
 
 
 def machine(prepared, on):
@@ -138,7 +144,7 @@ def programs_job(name, files, prepared, variants):
     for word in words:
         with open(os.path.join(tree.REPO, selftests.DIR, f"{word}.c"), encoding="utf-8") as f:
             names += selftests.tests(f.read(), fixture=True)
-    have = [*kunit.must_have(prepared.version, packages.QEMU_TAGS, on), "NODES"]
+    have = selftests.must_have(prepared.version, packages.QEMU_TAGS, on)
     return job(name, files, prepared, on, [selftests.ARGUMENTS, *CLEAN[1:], "--", *words], [
         {"name": "kselftest", "start": r"TAP version 13\r", "end": r"copy_mc: exit \d+\r",
          **results(0, have), "expected": sorted(map(case_id, names))}])

@@ -380,13 +380,17 @@ def _last_lines(lines):
         ui.note("  " + line)
 
 
+def must_have(version, qemu, machine):
+    """kunit's, and what only user space looks for."""
+    return [*kunit.must_have(version, qemu, machine),
+            *(["NODES"] if "ACPI" not in machine.lacks else [])]
+
+
 def verdict(result, lines, words, hung, timeout, build=None):
     """The judgement on one boot of a Run's kernel, or of that of another build directory."""
     log, on = judge.SelftestLog(result.tree.top, words), result.machine
-    have = kunit.must_have(result.version, result.qemu, on)
-    if "ACPI" not in on.lacks:
-        have.append("NODES")
-    v = judge.judge(log, lines, _read(os.path.join(build or result.dir, ".config")), words, have,
+    v = judge.judge(log, lines, _read(os.path.join(build or result.dir, ".config")), words,
+                    must_have(result.version, result.qemu, on),
                     kunit.must_lack(result.qemu, on))
     v.problems = _ending(log.exit, hung, timeout) + v.problems
     if log.exit and not v.problems:

@@ -350,6 +350,15 @@ static struct kunit_suite b_suite = {
             for glob, names in (("", ["a", "b_more"]), ("b*", ["b_more"]), ("c", [])):
                 self.assertEqual(judge.matching(["a", "b_more"], glob), names)
 
+    def test_suites_in_the_order_they_run(self):
+        with tempfile.TemporaryDirectory() as top:
+            for name in "abc":
+                write(top, f"kunit/{name}_kunit.c",
+                      f'static struct kunit_suite s = {{\n\t.name = "suite_{name}",\n}};\n')
+            self.assertEqual(list(judge.suites(top)), ["suite_a", "suite_b", "suite_c"])
+            write(top, "kunit/Makefile", "x-y := c_kunit.o a_kunit.o\t\\\n\tinject/x.o\n")
+            self.assertEqual(list(judge.suites(top)), ["suite_c", "suite_a", "suite_b"])
+
     def test_the_repository_has_some(self):
         found = judge.suites(tree.REPO)
         self.assertTrue(found and all(found.values()), found)
