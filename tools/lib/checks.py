@@ -462,16 +462,17 @@ def touched_objects(k):
     return sorted(found)
 
 
+# Debian's sparse knows no __typeof_unqual__, and 7.3 does without sparse then; and it takes
+# no __builtin_strlen() for a constant, which it is in each MODULE_INFO() of 7.3.
+SPARSE = ("C=2", "CF=-D__typeof_unqual__=__typeof__ '-D__builtin_strlen(s)=(sizeof(s) - 1)'")
+
+
 def sparse(k):
     """sparse and W=1 have nothing new to say"""
-    # Debian's sparse knows no __typeof_unqual__, and 7.3 does without sparse then; and it takes
-    # no __builtin_strlen() for a constant, which it is in each MODULE_INFO() of 7.3.
-    flags = ["W=1", "C=2", "CF=-D__typeof_unqual__=__typeof__ "
-             "'-D__builtin_strlen(s)=(sizeof(s) - 1)'"]
     # Suites that ask for no version are the same for each kernel.
     objects = [o for o in touched_objects(k)
                if not (k.newer and o.startswith("kunit/") and not asks(k, o))]
-    return new_warnings(k, "warnings", objects, flags, text=k.all_config())
+    return new_warnings(k, "warnings", objects, ["W=1", *SPARSE], text=k.all_config())
 
 
 def asks(k, o):
@@ -497,6 +498,19 @@ CHECKPATCH_WRONG = {
 }
 
 
+def complaints(top, patch, *options):
+    """What checkpatch --strict has to say of a patch, and rightly."""
+    p = subprocess.run([os.path.join(top, "scripts/checkpatch.pl"), "--strict", *options,
+                        "--terse", "--showfile", "--show-types", "--no-summary", "--color=never",
+                        "--ignore", ",".join(CHECKPATCH_IGNORE), patch],
+                       cwd=top, check=False, capture_output=True, text=True,
+                       # Debian's python3, which has the modules of Debian's packages.
+                       env={**os.environ, "PATH": "/usr/bin:/bin"})
+    lines = [l for l in p.stdout.splitlines() + p.stderr.splitlines()[-1:] if l.strip()
+             and not re.sub(r":\d+:", ":", l, 1).startswith(tuple(CHECKPATCH_WRONG))]
+    return lines or ([] if p.returncode in (0, 1) else [f"ended with {p.returncode}"])
+
+
 def checkpatch(k):
     """checkpatch --strict is clean"""
     patch = os.path.join(k.build_dir("checkpatch"), "overlay.patch")
@@ -505,18 +519,11 @@ def checkpatch(k):
     with open(patch, "w", encoding="utf-8") as f:
         f.write(k.tree.git.raw("diff-tree", "-r", "-p", "--no-renames", *what, "base",
                                k.tree.work_tree()))
-    p = subprocess.run([os.path.join(k.top, "scripts/checkpatch.pl"), "--strict", "--no-signoff",
-                        "--terse", "--showfile", "--show-types", "--no-summary", "--color=never",
-                        "--ignore", ",".join(CHECKPATCH_IGNORE), patch],
-                       cwd=k.top, check=False, capture_output=True, text=True,
-                       # Debian's python3, which has the modules of Debian's packages.
-                       env={**os.environ, "PATH": "/usr/bin:/bin"})
-    lines = [l for l in p.stdout.splitlines() + p.stderr.splitlines()[-1:] if l.strip()
-             and not re.sub(r":\d+:", ":", l, 1).startswith(tuple(CHECKPATCH_WRONG))]
+    lines = complaints(k.top, patch, "--no-signoff")
     for line in lines[:10]:
         ui.note("  " + line)
-    if lines or p.returncode not in (0, 1):
-        raise Fail(f"{ui.number(len(lines), 'complaint')}, the first: {(lines or ['?'])[0]}")
+    if lines:
+        raise Fail(f"{ui.number(len(lines), 'complaint')}, the first: {lines[0]}")
     return f"{os.path.getsize(patch) >> 10} KiB of patch"
 
 

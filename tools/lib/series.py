@@ -353,7 +353,7 @@ class Series:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 self.entry = f.read().replace("{author}", f"{who[0]} <{who[1]}>")
-        known_messages(repo, [*self.names, *self._last()])
+        known_messages(repo, self.steps())
         self.found = diff(self.git, self.base, self.whole)
         assign(self.found, self.names, self.rules)
         self.files = [*self.found, *([MAINTAINERS] if self.entry else [])]
@@ -369,10 +369,18 @@ class Series:
         text = with_entry(git.raw("cat-file", "blob", f"{self.base}:{MAINTAINERS}"), self.entry)
         return {MAINTAINERS: ("100644", git("hash-object", "-w", "--stdin", stdin=text))}
 
+    def steps(self):
+        """The names of all of them."""
+        return [*self.names, *self._last()]
+
+    def whole_tree(self, git, commit):
+        """The kernel's tree with the files of a step's commit."""
+        return self._tree(git, git.entries(commit, self.files), self.base)
+
     def message(self, name):
         return message(self.repo, name, self.variant)
 
-    def _scratch(self, top):
+    def scratch(self, top):
         """A repository of its own, which has the kernel's objects, and only those files that
         change: an index of all would take longer than all the rest."""
         subprocess.run(["git", "init", "-q", "--template=", top], check=True)
@@ -416,7 +424,7 @@ class Series:
             trees.append(self._tree(git, {**now, **self._maintainers(git)}))
         commits = [git("commit-tree", trees[0], stdin=f"Linux {self.version}\n")]
         name, address = self.who
-        for step, made in zip([*self.names, *self._last()], trees[1:]):
+        for step, made in zip(self.steps(), trees[1:]):
             subject, body = self.message(step)
             text = "\n\n".join([subject, *body, f"Signed-off-by: {name} <{address}>"])
             commits.append(git("commit-tree", made, "-p", commits[-1], stdin=text + "\n"))
@@ -424,7 +432,7 @@ class Series:
 
     def patches(self, top, values):
         """{file: its text}; a scratch repository goes into the directory top."""
-        git = self._scratch(os.path.join(top, "steps"))
+        git = self.scratch(os.path.join(top, "steps"))
         commits = self.commits(git)
         out = os.path.join(top, "patches")
         git("format-patch", "-q", "--cover-letter", "--no-renames", "--zero-commit", "-o", out,
@@ -444,7 +452,7 @@ class Series:
 
     def apply(self, top, patches):
         """Fails unless git am makes of the base's files the overlay's."""
-        git = self._scratch(os.path.join(top, "am"))
+        git = self.scratch(os.path.join(top, "am"))
         base = self._tree(git, git.entries(self.base, self.files))
         whole = self._tree(git, {**git.entries(self.whole, self.files), **self._maintainers(git)})
         git("reset", "-q", "--hard", git("commit-tree", base, stdin="base\n"))
