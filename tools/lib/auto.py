@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All mutants of lib.mutants, in one build and few boots: which of them does a test notice?
+
+A test is a case of KUnit or one of user space's.  A mutant has to be noticed by one that
+comes by its place; the first time that all tests run says who comes by where.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import json
+import os
+import re
+import shutil
+import threading
+import time
+
+from lib import checks, guest, judge, kunit, mutants, packages, selftests, tree, ui
+from lib.overlay import Overlay
+from lib.ui import Fail
+
+FILES = "/sys/kernel/debug/mutants"
+ARGUMENTS = "kunit.enable=1 kunit.filter_glob=none"
+
+# Suites that a routine of assembly is held against.
+COPIES = re.compile(r"copy_|uaccess_|extable_|sea_genuine")
+# Real oopses are none of a right kernel's.
+NOT_TRIED = (judge.DEATHS_SUITE,)
+
+
+@dataclasses.dataclass
+class Test:
+    name: str                   # SUITE.CASE or PROGRAM:TEST
+    seconds: float = 0.0
+    reached: frozenset = frozenset()
+
+    @property
+    def command(self):
+        if ":" in self.name:
+            program, test = self.name.split(":")
+            return f"run /{program} -t {test}"
+        return f"write {FILES}/case {self.name}"
+
+    @property
+    def timeout(self):
+        return 10 + 4 * self.seconds
+
+
+def all_tests(prepared):
+    """Each of them, by its name; none that takes long."""
+    cases = [f"{s}.{c}" for s, there in judge.suites(tree.REPO, slow=False).items()
+             if s not in NOT_TRIED for c in there]
+    return [Test(n) for n in cases + selftests.Known(prepared).scenarios()]
+
+
+# -- the build -----------------------------------------------------------------------------
+
+def _tree_with(git, texts):
+    """The overlay's tree object, with these texts as its files."""
+    with git.temp_index() as index:
+        overlay = git.tree("overlay")
+        git("read-tree", overlay, index=index)
+        modes = git.entries(overlay, texts)
+        blobs = {n: git("hash-object", "-w", "--stdin", stdin=t) for n, t in texts.items()}
+        git("update-index", "--index-info", index=index, stdin="".join(
+            f"{modes[n][0]} {blobs[n]}\t{n}\n" for n in texts))
+        return git("write-tree", index=index)
+
+
+def _refused(log, names):
+    """{(file, line)} of what the compiler does not take, itself or in a macro's expansion."""
+    found, error = set(), False
+    with open(log, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            m = re.match(r"(\S+?):(\d+):\d+: (error|warning|note):", line)
+            if not m:
+                continue
+            error = m[3] == "error" or error and m[3] == "note"
+            name = next((n for n in names if os.path.normpath(m[1]).endswith(n)), None)
+            if error and name:
+                found.add((name, int(m[2]) - mutants.PRELUDE.count("\n")))
+    return found
+
+
+def _text(prepared, name):
+    with open(os.path.join(prepared.top, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def find(prepared, asked):
+    """The mutants of the C files, of those asked for, as (name, text of the file)."""
+    git = prepared.git
+    base, overlay = git.tree("base"), git.tree("overlay")
+    names = [n for n in git.changed(base, overlay) if n in asked or not asked]
+    names = [n for n in names if mutants.OURS.fullmatch(n) or n in mutants.HEADERS]
+    lines = mutants.our_lines(git, base, overlay, names)
+    return mutants.places(prepared.top, lines) if names else []
+
+
+def build(args, result, there):
+    """Builds the kernel that has all of these mutants; gives those that it has.
+
+    The image is below <build dir>/<kernel>/mutants.
+    """
+    prepared = result.tree
+    where = os.path.join(prepared.home, "mutants")
+    make = checks.Kernel(prepared, args.jobs)
+    for attempt in range(8):
+        texts = {name: mutants.rewritten(_text(prepared, name),
+                                         [m for m in there if m.file == name])
+                 for name in sorted({m.file for m in there})}
+        hook = os.path.join(mutants.DIR, "mutants.c")
+        with open(hook, encoding="utf-8") as f:
+            texts[mutants.HOOK] = _text(prepared, mutants.HOOK) + f.read()
+        with prepared.mutated(_tree_with(prepared.git, texts)):
+            try:
+                make.make(checks.ARM64, result.dir, "-k", "Image.gz")
+            except Fail:
+                lines = _refused(result.dir + ".log", texts)
+                lost = [m for m in there
+                        if any((m.file, n) in lines for n in range(m.start[0], m.end[0] + 1))]
+                if not lost:
+                    raise
+                there = [m for m in there if m not in lost]
+                ui.note(f"{ui.number(len(lost), 'mutant')} that the compiler refuses: "
+                        f"{', '.join(sorted({f'{m.file}:{m.line}' for m in lost}))}")
+                continue
+            image = os.path.join(where, kunit.IMAGE)
+            os.makedirs(os.path.dirname(image), exist_ok=True)
+            shutil.copy2(os.path.join(result.dir, kunit.IMAGE), image)
+            shutil.copy2(os.path.join(result.dir, "vmlinux"), where)
+            return there
+    raise Fail(f"the kernel with the mutants does not build; see {result.dir}.log")
+
+
+def programs(args, result):
+    """The initramfs: the tests, and the agent that runs them."""
+    path = os.path.join(result.tree.home, "mutants", "initramfs.cpio")
+    agent = os.path.join(os.path.dirname(path), "agent")
+    status, _, err = packages.run(f"{kunit.CROSS}gcc", "-O2", "-static", "-o", agent,
+                                  os.path.join(mutants.DIR, "agent.c"))
+    if status:
+        raise Fail(f"agent.c does not build: {err.strip()}")
+    return selftests.initramfs(path, {**selftests.Programs(result.tree, args.jobs).files(),
+                                      "/agent": agent}, result.dir)
+
+
+def assembly(prepared, asked):
+    """The mutants of the routines of assembly, of those asked for, in what build() has left."""
+    kernel = mutants.Kernel(os.path.join(prepared.home, "mutants", "vmlinux"), kunit.CROSS)
+    return [m for m in mutants.instructions(kernel) if m.file in asked or not asked]
+
+
+def number(there, reasons):
+    """Tells those with the same key apart, and says of each why it is equivalent, if it is."""
+    seen = collections.Counter()
+    for m in there:
+        seen[m.key] += 1
+        m.nth = seen[m.key]
+        m.equivalent = reasons.get(m.name, "")
+
+
+def reasons(prepared):
+    """{name: why} of the mutants of this tree that nothing can notice."""
+    variant = Overlay(tree.REPO, prepared.git).variant(prepared.base, prepared.version)
+    return mutants.equivalents(os.path.join(mutants.DIR, "equivalent"), variant)
+
+
+def fit(k):
+    """every equivalent mutant is there; how many there are"""
+    there, why = find(k.tree, ()), reasons(k.tree)
+    number(there, why)
+    if lost := mutants.unknown(there, why):
+        raise Fail(f"tools/mutants/equivalent: {lost[0]}: no mutant has that name")
+    return ui.number(len(there), "mutant")
+
+
+# -- the tests -----------------------------------------------------------------------------
+
+class Machine:
+    """A guest, and how a test ends there."""
+
+    def __init__(self, result, initrd, number):
+        home = os.path.join(result.tree.home, "mutants")
+        self.log = os.path.join(home, f"{number}.log")
+        open(self.log, "w", encoding="utf-8").close()
+        self._command = lambda more: selftests.command(
+            result, initrd, ["agent"], f"{ARGUMENTS}{more}", home)
+        self.guest = guest.Guest(self._command(""), self.log)
+
+    def reboot(self, mutant=0):
+        """With a mutant there is from the first instruction on."""
+        self.guest.stop()
+        self.guest.cmd = self._command(f" mutant={mutant}" if mutant else "")
+
+    def attempt(self, test):
+        """What is wrong with this test, or "".  What must not go on, does not."""
+        try:
+            lines, answer = self.guest.ask(test.command, test.timeout, judge.BAD_TEXT.search)
+        except guest.Died as e:
+            self.reboot()
+            return f"{test.name}: {e}"
+        if answer is None:
+            self.reboot()
+            return f"{test.name}: {guest.judge_text(lines[-1])}"
+        if any(re.search(r"\bnot ok\b", line) for line in lines) or (answer and ":" in test.name):
+            return test.name
+        if answer:
+            return f"{test.name}: {os.strerror(answer)}"
+        if any("# SKIP" in line for line in lines) and not any(
+                re.search(r"^(?!.*# SKIP).*\bok \d", line) for line in lines):
+            return f"{test.name}: skipped"
+        return ""
+
+    def reached(self):
+        return frozenset(int(m[1]) for line in self.guest.do(f"read {FILES}/reached")
+                         if (m := re.search(r"mutant: reached (\d+)", line)))
+
+    def choose(self, mutant):
+        """The kernel is wrong in this way from now on."""
+        for address, word, _ in mutant.pokes:
+            self.guest.do(f"write {FILES}/poke {address:x} {word:x}")
+        if not mutant.pokes:
+            self.guest.do(f"write {FILES}/chosen {mutant.number}")
+
+    def restore(self, mutant):
+        for address, _, word in mutant.pokes:
+            self.guest.do(f"write {FILES}/poke {address:x} {word:x}")
+        if not mutant.pokes:
+            self.guest.do(f"write {FILES}/chosen 0")
+
+
+def _places(mutant):
+    """Where it is: who noticed others there may notice this one."""
+    return mutant.function.partition("+")[0], mutant.file
+
+
+class Hunt:
+    """All mutants against all tests, on several machines at a time."""
+
+    def __init__(self, machines, tests):
+        self.machines, self.tests = machines, tests
+        self.boot = frozenset()             # what is come by before any test
+        self.lock = threading.Lock()
+        self.kills = collections.defaultdict(collections.Counter)
+
+    def _each(self, things, do):
+        """do(machine, thing) for each, in their order as far as that goes."""
+        pending = list(things)
+
+        def work(machine):
+            while True:
+                with self.lock:
+                    if not pending:
+                        return
+                    thing = pending.pop(0)
+                do(machine, thing)
+
+        with concurrent.futures.ThreadPoolExecutor(len(self.machines)) as pool:
+            try:
+                for future in [pool.submit(work, m) for m in self.machines]:
+                    future.result()
+            except BaseException:       # the others are not to go on, nor who waits for them
+                pending.clear()
+                for m in self.machines:
+                    m.guest.kill()
+                raise
+
+    def baseline(self):
+        """Which tests pass, how long they take and where they come by; gives the others."""
+        others, ended, progress = [], [], ui.Progress()
+        progress.last = time.monotonic()
+        self.boot = self.machines[0].reached()
+
+        def one(machine, test):
+            machine.reached()
+            start = time.monotonic()
+            test.seconds = 60.0
+            problem = machine.attempt(test)
+            test.seconds = time.monotonic() - start
+            if problem:
+                with self.lock:
+                    others.append((test, problem))
+            else:
+                test.reached = machine.reached()
+            with self.lock:
+                ended.append(test)
+                progress.show(f"   {len(ended)} of {len(self.tests)} tests")
+
+        for m in self.machines[1:]:
+            m.reached()
+        self._each(self.tests, one)
+        progress.clear()
+        failed = [p for t, p in others if not p.endswith(": skipped")]
+        if failed:
+            raise Fail(f"the kernel as it is does not pass: {failed[0]}; see "
+                       f"{os.path.dirname(self.machines[0].log)}")
+        skipped = [t for t, _ in others]
+        self.tests = sorted((t for t in self.tests if t not in skipped), key=lambda t: t.seconds)
+        return skipped
+
+    def candidates(self, mutant):
+        """The tests that may notice it; those first that noticed others there."""
+        if mutant.pokes:
+            found = [t for t in self.tests if COPIES.match(t.name)]
+        else:
+            found = [t for t in self.tests if mutant.number in t.reached]
+        with self.lock:
+            here, nearby = (dict(self.kills[p]) for p in _places(mutant))
+        return sorted(found, key=lambda t: (-here.get(t.name, 0), -nearby.get(t.name, 0),
+                                            t.seconds))
+
+    def attempt(self, machine, mutant):
+        """(what noticed it or "", words)"""
+        found = self.candidates(mutant)
+        if not found and mutant.number in self.boot and not mutant.pokes:
+            return self._from_boot(machine, mutant)
+        if not found:
+            return "", "no test comes by"
+        try:
+            machine.choose(mutant)
+        except guest.Died:      # of what one before has left
+            machine.reboot()
+            machine.choose(mutant)
+        try:
+            for test in found:
+                if problem := self._noticed(machine, mutant, test):
+                    with self.lock:
+                        for place in _places(mutant):
+                            self.kills[place][test.name] += 1
+                    return problem, problem
+            machine.restore(mutant)
+        except (guest.Died, Fail) as e:
+            # The machine cannot even be asked.
+            machine.reboot()
+            return str(e), f"between two tests: {e}"
+        return "", f"{ui.number(len(found), 'test')} came by and noticed nothing"
+
+    @staticmethod
+    def _noticed(machine, mutant, test):
+        """What the test says of the mutant, if it says that of nothing else."""
+        problem = machine.attempt(test)
+        if not problem or not machine.guest.process:
+            return problem
+        machine.restore(mutant)
+        if not machine.attempt(test):
+            return problem
+        # Is it the mutant, or what one before has left?
+        machine.reboot()
+        machine.choose(mutant)
+        problem = machine.attempt(test)
+        if problem:
+            machine.reboot()
+        return problem
+
+    def _from_boot(self, machine, mutant):
+        machine.reboot(mutant.number)
+        problem = ""
+        for test in self.tests:
+            if ":" in test.name and (problem := machine.attempt(test)):
+                break
+        machine.reboot()
+        return problem, problem or "user space's tests noticed nothing"
+
+    def run(self, those, done):
+        """done(mutant, what noticed it or "", words) of each, as they come."""
+        def one(machine, mutant):
+            killer, words = self.attempt(machine, mutant)
+            with self.lock:
+                done(mutant, killer, words)
+
+        self._each(those, one)
+
+    def stop(self):
+        for m in self.machines:
+            m.guest.stop()
+
+
+# -- what came of it -----------------------------------------------------------------------
+
+def report(search, there, path, everything=False):
+    """Runs them and says what came of each that is no routine; gives the exit code.
+
+    everything: those as well that nothing can notice
+    """
+    found, progress, start = {}, ui.Progress(), time.monotonic()
+    if not everything:
+        found = {m: ("", "not tried") for m in there if m.equivalent}
+    progress.last = start
+
+    def write():
+        if path:
+            with open(path, "w", encoding="utf-8") as f:
+                json.dump({"mutants": [
+                    {"name": m.name, "file": m.file, "line": m.line, "says": str(m),
+                     "killed_by": killer, "detail": words, "equivalent": m.equivalent}
+                    for m, (killer, words) in found.items()]}, f, indent=4)
+                f.write("\n")
+
+    def done(mutant, killer, words):
+        found[mutant] = killer, words
+        if not killer and not mutant.equivalent:
+            progress.clear()
+            ui.note(f"SURVIVED {mutant}: {words}")
+        elif killer and mutant.equivalent:
+            progress.clear()
+            ui.note(f"KILLED though equivalent {mutant}: {words}")
+        progress.show(f"   {len(found)} of {len(there)}, "
+                      f"{sum(m.guest.boots for m in search.machines)} boots, "
+                      f"{time.monotonic() - start:.0f} s")
+        write()
+
+    search.run([m for m in there if m not in found], done)
+    progress.clear()
+    ui.step("summary")
+    files = collections.defaultdict(collections.Counter)
+    for m, (killer, _) in found.items():
+        files[m.file]["killed" if killer else "equivalent" if m.equivalent else "survived"] += 1
+    for file, score in sorted(files.items()):
+        good = score["killed"] + score["equivalent"]
+        ui.note(f"{file:36} {100 * good // sum(score.values()):4} %: {score['killed']:4} killed "
+                f"{score['equivalent']:4} equivalent {score['survived']:4} survived")
+    total = sum(files.values(), collections.Counter())
+    wrong = sum(bool(k and m.equivalent) for m, (k, _) in found.items())
+    ui.say(f"{total['killed']} killed, {total['equivalent']} equivalent, {total['survived']} "
+           f"survived, {wrong} killed though equivalent, in {time.monotonic() - start:.0f} s and "
+           f"{sum(m.guest.boots for m in search.machines)} boots")
+    return 1 if total["survived"] or wrong else 0

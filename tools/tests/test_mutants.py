@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mutants: the places where C and assembly can be wrong, and what came of each."""
+
+import os
+import subprocess
+import threading
+import types
+
+from lib import auto, guest, mutants
+from lib.ui import Fail
+from tests.fake import Case, read, write
+
+C = """\
+#define LIMIT 7
+
+static int other(int n)
+{
+	return n;
+}
+
+static int ours(struct task *p, int n)
+{
+	int buf[4], left = 0;
+
+	if (!p || n > LIMIT) {
+		note(p);
+		return -EINVAL;
+	}
+	p->flags |= FIRST | SECOND;
+	if (n & MASK)
+		left = fill(buf, n);
+	switch (n) {
+	case LIMIT:
+		left++;
+		break;
+	}
+	return left;
+}
+"""
+NAME = "lib/ours.c"
+
+
+class Places(Case):
+    def places(self, text=C, lines=range(8, 100)):
+        write(self.top, NAME, text)
+        return mutants.places(self.top, {NAME: {*lines}})
+
+    def found(self, *args):
+        return [(m.line, m.kind, m.text) for m in self.places(*args)]
+
+    def setUp(self):
+        super().setUp()
+        self.top = os.path.join(self.tmp, "tree")
+
+    def test_each_kind(self):
+        self.assertEqual(sorted(self.found()), [
+            (10, "const", "0"),
+            (12, "cond", "!p || n > LIMIT"), (12, "const", "LIMIT"), (12, "next", "n"),
+            (12, "or", "!p"), (12, "or", "n > LIMIT"),
+            (13, "stmt", "note(p)"),
+            (14, "const", "EINVAL"), (14, "return", "-EINVAL"),
+            (16, "const", "FIRST"), (16, "const", "SECOND"), (16, "flag", "FIRST"),
+            (16, "flag", "SECOND"), (16, "stmt", "p->flags |= FIRST | SECOND"),
+            (17, "cond", "n & MASK"), (17, "const", "MASK"), (17, "mask", "MASK"),
+            (18, "stmt", "left = fill(buf, n)"),
+            (21, "stmt", "left++"), (22, "jump", "break;"),
+            (24, "return", "left")])
+
+    def test_only_our_lines(self):
+        self.assertEqual(self.found(C, [13]), [(13, "stmt", "note(p)")])
+        # of two lines, one of which is the base's
+        self.assertEqual(self.found(C.replace("note(p)", "note(p,\n\t\t     n)"), [13]), [])
+
+    def test_function_of_each(self):
+        self.assertEqual({m.function for m in self.places(C, range(1, 100))}, {"other", "ours"})
+
+    def test_numbers_and_names(self):
+        found = self.places()
+        self.assertEqual([m.number for m in found], list(range(1, len(found) + 1)))
+        auto.number(found, {f"{NAME} ours stmt: note(p)": "nobody reads notes"})
+        self.assertEqual([m.text for m in found if m.equivalent], ["note(p)"])
+        twice = self.places(C.replace("note(p);", "note(p);\n\t\tnote(p);"))
+        auto.number(twice, {f"{NAME} ours stmt: note(p) #2": "the second"})
+        self.assertEqual([m.line for m in twice if m.equivalent], [14])
+
+    def test_the_compiler_takes_what_it_becomes(self):
+        found = self.places()
+        text = mutants.rewritten(C, found)
+        self.assertIn("MUTANT(n) mutant_is(n)", text)
+        for m in found:
+            self.assertIn(f"MUTANT({m.number})", text)
+        head = ("#define EINVAL 22\n#define FIRST 1\n#define SECOND 2\n#define MASK 4\n"
+                "struct task { int flags; };\nint note(struct task *), fill(int *, int);\n")
+        path = write_and_name(self.top, "all.c", head + text)
+        self.run_tool("gcc", "-Wall", "-Werror", "-Wno-unused-function", "-c", "-o", path + ".o",
+                      path)
+
+    def test_each_does_what_it_says(self):
+        """Runs each: the value of a small function under it."""
+        source = ("int f(int a, int b)\n{\n\tif (a < 3 && b)\n\t\treturn 5;\n"
+                  "\treturn a | 8;\n}\n")
+        found = self.places(source, range(1, 100))
+        main = ("#include <stdio.h>\nstatic unsigned int chosen;\n"
+                "_Bool mutant_is(unsigned int n) { return n == chosen; }\n"
+                f"int main(void)\n{{\n\tfor (chosen = 0; chosen <= {len(found)}; chosen++)\n"
+                '\t\tprintf("%d %d %d %d\\n", f(2, 1), f(3, 1), f(2, 0), f(3, 0));\n}\n')
+        path = write_and_name(self.top, "each.c", mutants.rewritten(source, found) + main)
+        self.run_tool("gcc", "-o", path + ".out", path)
+        right, *wrong = self.run_tool(path + ".out").splitlines()
+        self.assertEqual(right, "5 11 10 11")
+        self.assertEqual({(m.kind, m.text): w for m, w in zip(found, wrong)}, {
+            ("cond", "a < 3 && b"): "10 5 5 5",
+            ("and", "a < 3"): "5 5 10 11", ("and", "b"): "5 11 5 11",
+            ("next", "3"): "5 5 10 11", ("const", "3"): "5 5 10 11",
+            ("flag", "a"): "5 8 8 8", ("flag", "8"): "5 3 2 3",
+            ("const", "8"): "5 11 11 11",
+            ("return", "5"): "0 11 10 11", ("return", "a | 8"): "5 0 0 0"})
+
+    def run_tool(self, *cmd):
+        p = subprocess.run(cmd, check=False, capture_output=True, text=True)
+        self.assertEqual((p.returncode, p.stderr), (0, ""))
+        return p.stdout
+
+
+def write_and_name(top, name, text):
+    write(top, name, text)
+    return os.path.join(top, name)
+
+
+class Words(Case):
+    """Instructions, as aarch64-linux-gnu-as has them."""
+
+    def test_each_form(self):
+        for word, expected in (
+                (0x54000041, {"the other condition": 0x54000040,            # b.ne .+8
+                              "one instruction further": 0x54000061}),      # b.ne .+12
+                (0xb4000040, {"the other condition": 0xb5000040,            # cbz -> cbnz
+                              "one instruction further": 0xb4000060}),
+                (0x36180040, {"the other condition": 0x37180040,            # tbz x0, #3
+                              "the next bit": 0x36100040,
+                              "one instruction further": 0x36180060}),
+                (0x91004000, {"one more": 0x91004400,                       # add x0, x0, #16
+                              "another register": 0x91004001}),
+                (0xa9400c22, {"one further": 0xa9408c22,                    # ldp x2, x3, [x1]
+                              "another register": 0xa9400c23}),
+                (0xd65f03c0, {})):                                          # ret
+            found = dict(mutants.words(word))
+            self.assertEqual(found.pop("left out"), mutants.NOP)
+            self.assertEqual({s: hex(w) for s, w in found.items()},
+                             {s: hex(w) for s, w in expected.items()})
+
+    def test_a_nop_is_nothing(self):
+        self.assertEqual(mutants.words(mutants.NOP), [])
+
+
+class Equivalents(Case):
+    def file(self, text):
+        write(self.tmp, "equivalent", text)
+        return mutants.equivalents(os.path.join(self.tmp, "equivalent"), "6.12")
+
+    def test_read(self):
+        self.assertEqual(self.file("# about it\n\nlib/a.c f stmt: x()\n\tbecause\n\tof that\n"
+                                   "lib/a.c g stmt: y()\n\tso\n"),
+                         {"lib/a.c f stmt: x()": "because of that", "lib/a.c g stmt: y()": "so"})
+
+    def test_of_one_kernel(self):
+        self.assertEqual(self.file("[6.12] lib/a.c f stmt: x()\n\tso\n[7.3] lib/a.c f stmt: y()\n"
+                                   "\tso\n"), {"lib/a.c f stmt: x()": "so"})
+
+    def test_names_that_nothing_has(self):
+        m = mutants.Mutant(1, NAME, 1, "ours", "stmt", "x()")
+        self.assertEqual(mutants.unknown([m], {f"{NAME} ours stmt: x()": "", "lib/a.S f insn: nop": "",
+                                               "lib/a.c f stmt: z()": ""}), ["lib/a.c f stmt: z()"])
+
+    def test_refused(self):
+        for text, says in (("\tbecause\n", "not of what"), ("a\nb\n\twhy\n", "nothing says why"),
+                           ("a\n", "nothing says why"), ("a\n\twhy\na\n\twhy\n", "is here twice")):
+            with self.fails(says):
+                self.file(text)
+
+
+class FakeMachine:
+    """Tests fail as they are told; a machine that is dirty fails them all."""
+
+    def __init__(self, kills, dirty=()):
+        self.kills, self.makes_dirty = kills, dirty
+        self.chosen, self.dirty, self.reboots = None, False, 0
+        self.guest = types.SimpleNamespace(process=True, boots=1)
+        self.log = "log"
+
+    def choose(self, mutant):
+        self.chosen = mutant
+        self.dirty = self.dirty or mutant.text in self.makes_dirty
+
+    def restore(self, mutant):
+        self.chosen = None
+
+    def reboot(self, mutant=0):
+        self.reboots += 1
+        self.chosen, self.dirty = None, False
+
+    def reached(self):
+        return frozenset()
+
+    def attempt(self, test):
+        if self.dirty or self.chosen and (self.chosen.text, test.name) in self.kills:
+            return test.name
+        return ""
+
+
+class Hunting(Case):
+    def hunt(self, *args, reached=()):
+        tests = [auto.Test("s.quick", 1, frozenset(reached or {1, 2})),
+                 auto.Test("s.slow", 5, frozenset({1})), auto.Test("s.other", 0.1, frozenset({9}))]
+        self.machine = FakeMachine(*args)
+        return auto.Hunt([self.machine], tests)
+
+    def heard(self):
+        self.said.flush()
+        return read(self.tmp, "said")
+
+    def mutant(self, text, number=1):
+        return mutants.Mutant(number, NAME, 1, "ours", "stmt", text)
+
+    def test_noticed_by_who_comes_by(self):
+        hunt = self.hunt({("a", "s.slow"), ("a", "s.other")})
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("a"))[0], "s.slow")
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("b"))[0], "")
+        self.assertIn("no test comes by", hunt.attempt(self.machine, self.mutant("b", 7))[1])
+        self.assertEqual(self.machine.reboots, 0)
+
+    def test_who_noticed_others_comes_first(self):
+        hunt = self.hunt({("a", "s.slow")})
+        self.assertEqual([t.name for t in hunt.candidates(self.mutant("x"))], ["s.quick", "s.slow"])
+        hunt.attempt(self.machine, self.mutant("a"))
+        self.assertEqual([t.name for t in hunt.candidates(self.mutant("x"))], ["s.slow", "s.quick"])
+
+    def test_what_another_has_left_is_no_kill(self):
+        hunt = self.hunt({("a", "s.quick")}, ("dirt",))
+        self.machine.dirty = True
+        # Nothing notices it, but everything fails there.
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("b"))[0], "")
+        self.assertEqual(self.machine.reboots, 1)
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("a"))[0], "s.quick")
+        # What spoils the machine itself is noticed.
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("dirt"))[0], "s.quick")
+        self.assertFalse(self.machine.dirty)
+
+    def test_a_machine_that_cannot_be_asked_is_noticed(self):
+        hunt = self.hunt({})
+
+        def restore(mutant):
+            raise guest.Died("hang")
+
+        self.machine.restore = restore
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("b")),
+                         ("hang", "between two tests: hang"))
+        self.assertEqual(self.machine.reboots, 1)
+
+    def test_a_mutant_that_cannot_be_chosen_is_not(self):
+        hunt = self.hunt({})
+
+        def choose(mutant):
+            raise Fail("write: Invalid argument")
+
+        self.machine.choose = choose
+        with self.fails("Invalid argument"):
+            hunt.attempt(self.machine, self.mutant("b"))
+
+    def test_all_are_tried_and_counted(self):
+        hunt = self.hunt({("a", "s.quick"), ("e", "s.quick")})
+        those = [self.mutant(t) for t in "abe"]
+        those[1].equivalent = "why"
+        self.assertEqual(auto.report(hunt, those, None), 0)
+        self.assertIn("2 killed, 1 equivalent, 0 survived, 0 killed though", self.heard())
+        those[2].equivalent = "why"
+        self.assertEqual(auto.report(hunt, those, None), 0)
+        self.assertIn("1 killed, 2 equivalent, 0 survived, 0 killed though", self.heard())
+        self.assertEqual(auto.report(hunt, those, None, True), 1)
+        self.assertIn("KILLED though equivalent", self.heard())
+        self.assertEqual(auto.report(hunt, [self.mutant("b")], None), 1)
+        self.assertIn(f"SURVIVED {NAME}:1 ours: 'b'", self.heard())
+
+
+class Guests(Case):
+    """A machine that is a shell script."""
+
+    def guest(self, script):
+        path = os.path.join(self.tmp, "machine")
+        write(self.tmp, "machine", "#!/bin/sh\necho 'agent: done 0'\n" + script, 0o755)
+        made = guest.Guest([path], os.path.join(self.tmp, "log"))
+        self.addCleanup(made.stop)
+        return made
+
+    def test_asked(self):
+        g = self.guest('while read line; do echo "said $line"; echo "agent: done 3"; done\n')
+        self.assertEqual(g.ask("this"), (["said this"], 3))
+        with self.fails("this: No such process"):
+            g.do("this")
+        self.assertEqual(g.boots, 1)
+
+    def test_ends_and_hangs(self):
+        g = self.guest("read line\necho 'Kernel panic - not syncing: x'\n")
+        with self.assertRaisesRegex(guest.Died, "Kernel panic"):
+            g.ask("this")
+        g.stop()
+        g = self.guest("read line\nsleep 60\n")
+        with self.assertRaisesRegex(guest.Died, "hang"):
+            g.ask("this", 0.5)
+
+    def test_stops_at_what_is_bad(self):
+        g = self.guest("read line\necho fine\necho bad\nsleep 60\n")
+        self.assertEqual(g.ask("this", 10, lambda line: line == "bad"), (["fine", "bad"], None))
+
+    def test_killed_by_another(self):
+        g = self.guest("read line\nsleep 60\n")
+        threading.Timer(1, g.kill).start()
+        with self.assertRaisesRegex(guest.Died, "ended"):
+            g.ask("this", 50)
+        g.stop()
+        g.kill()
+
+    def test_boots_again(self):
+        g = self.guest('while read line; do echo "agent: done 0"; done\n')
+        g.do("one")
+        g.stop()
+        g.do("two")
+        self.assertEqual(g.boots, 2)
