@@ -39,9 +39,16 @@ def results(indent, have):
     One group has to tell all: what is behind the name.  have: features of the machine; a case
     that is skipped for want of one has failed.
     """
-    needs = f"(?: needs (?:{'|'.join(have)})\\b)?" if have else ""
-    pattern = (rf"\n{_TIME}{' ' * indent}(?P<failed>not )?ok \d+ (?P<test_case_id>[\w.:]+)"
-               rf"(?P<result>(?(failed)[ \r]|(?: # SKIP{needs}(?=[^\r]*\r)|(?=\r))))")
+    any_of = f" needs (?:{'|'.join(have)})\\b"
+    needs = f"(?:{any_of})?" if have else ""
+    case = rf"(?(failed)[ \r]|(?: # SKIP{needs}(?=[^\r]*\r)|(?=\r)))"
+    name, parameter = r"[\w.:]+", ""
+    if indent and have:
+        # A case whose parameters are all skipped is so itself, and for no reason that it tells.
+        parameter, name = "(?P<parameter> {4})?", rf"(?(parameter)[^#\r\n]+?|{name})"
+        case = rf"(?(parameter) # SKIP{any_of}(?=[^\r]*\r)|{case})"
+    pattern = (rf"\n{_TIME}{' ' * indent}{parameter}(?P<failed>not )?ok \d+ "
+               rf"(?P<test_case_id>{name})(?P<result>{case})")
     return {"pattern": pattern, "fixupdict": {
         "": "pass", " ": "fail", "\r": "fail", " # SKIP": "skip",
         **{f" # SKIP needs {f}": "fail" for f in have}}}
@@ -85,17 +92,18 @@ def machine(prepared, on):
     arch = selftests.qemu_arch(os.path.join(tree.REPO, on.qemu) if on.qemu else os.path.join(
         prepared.top, "tools/testing/kunit/qemu_configs/arm64.py"))
     options = [*arch.extra_qemu_params, *on.hardware]
-    context, more = {"arch": "arm64", "no_network": True}, ["-no-reboot"]
+    # A device's dictionary may set machine, cpu and memory, as that of LAVA's documentation does,
+    # and the context's are then ignored.  These come behind, where QEMU takes the later -cpu, and
+    # adds up -machine, and -m.
+    more = ["-no-reboot"]
     for option, value in zip(options[::2], options[1::2], strict=True):
-        name = {"-machine": "machine", "-cpu": "cpu", "-m": "memory"}.get(option)
         if not option.startswith("-"):
             raise Fail(f"{on.qemu}: an option of QEMU without a value, {option} is no option")
-        if name and name not in context:
-            context[name] = value
-        elif option not in ("-initrd", "-bios"):    # of two -machine, QEMU adds up
+        if option not in ("-initrd", "-bios"):
             more.append(f"{option} {value}")
-    context.setdefault("memory", "1G")
-    context["extra_options"] = more
+    if "-m" not in options:
+        more.append("-m 1G")
+    context = {"arch": "arm64", "no_network": True, "extra_options": more}
     line = f"{arch.kernel_command_line} {on.arguments}".split()
     # Without it a kernel that panics waits for ever.
     return line + ["panic=-1"] * ("panic=-1" not in line), context, "-bios" in options
@@ -167,8 +175,8 @@ def jobs(prepared, kernel, only, url=None, tags=()):
 
 def device(context):
     """LAVA's qemu device with this context, as its server would make it for a dispatcher."""
-    options = [f"-cpu {context['cpu']}", f"-machine {context['machine']}", "-nographic",
-               "-net none", f"-m {context['memory']}", "-monitor none"]
+    options = ["-cpu cortex-a57", "-machine virt", "-nographic", "-net none", "-m 512",
+               "-monitor none"]
     qemu = {"command": "qemu-system-aarch64", "options": options, "extra": context["extra_options"]}
     serial = {"serial": None}
     return {

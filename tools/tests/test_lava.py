@@ -93,6 +93,13 @@ class Lava(Case):
                                                        ("poison.cow_mte", "fail")])
         self.assertEqual(self.found(0, [])[0], ("copy_one", "fail"))
 
+    def test_parameters_that_are_skipped(self):
+        """All of them: the case's own line does not say why."""
+        log = ("\r\n        ok 1 a pair, of 16 # SKIP needs MTE\r\n        ok 2 b # SKIP needs LSUI\r"
+               "\n        ok 3 c\r\n    ok 1 each # SKIP\r\n")
+        self.assertEqual(self.found(4, ["MTE"], log), [("a pair, of 16", "fail"), ("each", "skip")])
+        self.assertEqual(self.found(4, [], log), [("each", "skip")])
+
     def test_half_a_line(self):
         """What comes from a console comes in pieces."""
         for line in ("\r\nok 1 goo", "\r\nok 1 good # SKI", "\r\nok 1 good # SKIP needs MT",
@@ -171,18 +178,21 @@ class Lava(Case):
     def test_machine(self):
         jobs = self.jobs()
         context = jobs["nomte-copies"]["context"]
-        self.assertIn("mte=on", context["machine"])
-        self.assertIn("-machine mte=off,nvdimm=on", context["extra_options"])
+        # A device's dictionary may set these, and is heard before the job.
+        self.assertEqual({"machine", "cpu", "memory"} & {*context}, set())
+        machines = [o for o in context["extra_options"] if o.startswith("-machine ")]
+        self.assertIn("mte=on", machines[0])
+        self.assertEqual(machines[1:], ["-machine mte=off,nvdimm=on"])
         self.assertIn("-no-reboot", context["extra_options"])
         self.assertFalse([o for o in context["extra_options"] if re.match("-(initrd|bios)", o)])
         self.assertEqual(self.parts(jobs["nomte-copies"])[0]["bios"]["image_arg"], "-bios {bios}")
         plain = jobs["plain-others"]
-        self.assertEqual((plain["context"]["machine"], plain["context"]["memory"]), ("virt", "1G"))
+        self.assertIn("-machine virt", plain["context"]["extra_options"])
+        self.assertIn("-m 1G", plain["context"]["extra_options"])
         self.assertNotIn("bios", self.parts(plain)[0])
         self.assertEqual([self.append(j).count("panic=-1") for j in (plain, jobs["nomte-copies"])],
                          [1, 1])
         options = lava.device(context)["actions"]["boot"]["methods"]["qemu"]["parameters"]
-        self.assertIn(f"-m {context['memory']}", options["options"])
         self.assertEqual(options["extra"], context["extra_options"])
 
     def test_where_files_are(self):
@@ -194,7 +204,7 @@ class Lava(Case):
                          {f"https://lab.example/k/{n}" for n in lava.Files(self.tree).local})
         self.assertEqual(images["kernel"]["sha256sum"], hashlib.sha256(b"file").hexdigest())
 
-    def test_whose_workers(self):
+    def test_whose_devices(self):
         self.assertNotIn("tags", self.jobs()["suites-others"])
         self.assertEqual(self.jobs(tags=["qemu-10"])["suites-others"]["tags"], ["qemu-10"])
 
