@@ -47,6 +47,9 @@ class Steps:
     def objects(self, step):
         """The objects to compile: of what it changes, and of who includes that."""
         names = self.touched(step)
+        if any(os.path.basename(n) == "Kconfig" for n in names):
+            # What was there before may be built from now on.
+            names = self.git.changed(self.trees[0], self.trees[step])
         found = {n for n in names if SOURCE.match(n)}
         headers = [n.split("/include/", 1)[-1].removeprefix("include/") for n in names
                    if n.endswith(".h")]
@@ -72,13 +75,26 @@ class Steps:
             those = [o for o in objects if o.startswith(f"arch/{arch}/") or
                      not o.startswith("arch/") and (arch == "arm64" or not o.startswith(
                          ("kunit/", "drivers/acpi/") if arch == "powerpc" else "kunit/"))]
-            if not those:
-                continue
             # What a step adds to Kconfig is to be asked for again.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(k.build_dir(name) + ".config")
+            config = k.config(k.configure(name, **text)[1]) if those else ""
+            those = [o for o in those if self._is_built(o, config)]
+            if not those:
+                continue
             said.append(f"{arch} {checks.new_warnings(k, name, those, flags, **text)}")
         return ", ".join(said) or "nothing to compile"
+
+    def _is_built(self, o, config):
+        """Whether its Makefile does not leave it out of this configuration."""
+        path = os.path.join(self.git.top, os.path.dirname(o), "Makefile")
+        if not os.path.exists(path):
+            return True
+        with open(path, encoding="utf-8") as f:
+            text = f.read().replace("\\\n", " ")
+        m = re.search(rf"^\w+-\$\((CONFIG_\w+)\)\s*[+:]?=.*\s{re.escape(os.path.basename(o))}\b",
+                      text, re.M)
+        return not m or re.search(rf"^{m[1]}=[ym]$", config, re.M) is not None
 
     def checkpatch(self, step):
         patch = self.git("format-patch", "--stdout", "--no-renames", "-1", self.commits[step])

@@ -32,6 +32,8 @@ class Steps(Series):
         self.steps(STEPS + f"{kunit.SELFTESTS}/config\n")
         self.prepared = self.prepare()
         self.each = steps.Steps(self.repo, self.prepared, 1, WHO)
+        self.each.kernel.configure = lambda name, text=None: (name, name)
+        self.each.kernel.config = lambda build: "CONFIG_ON=y\n"
         self.built, self.wrong = [], {}
         for name, what in (("new_warnings", self.new_warnings),
                            ("complaints", lambda top, patch: self.wrong.get(self.first(patch), []))):
@@ -62,6 +64,20 @@ class Steps(Series):
         self.each.touched = lambda step: [HEADER]
         with unittest.mock.patch.object(checks, "GENERIC", []):
             self.assertEqual(self.each.objects(2), ["lib/ours.o"])
+
+    def test_what_no_configuration_builds(self):
+        write(self.each.git.top, "lib/Makefile", "obj-y += all.o\nobj-$(CONFIG_ON)\t+= a.o \\\n"
+                                                 "\t ours.o\nlib-$(CONFIG_OFF) += hours.o\n")
+        for o, built in (("lib/ours.o", True), ("lib/hours.o", False), ("lib/all.o", True),
+                         ("mm/ours.o", True), ("lib/urs.o", True)):
+            self.assertEqual(self.each._is_built(o, "CONFIG_ON=m\n"), built, o)
+        self.assertFalse(self.each._is_built("lib/a.o", "# CONFIG_ON is not set\n"))
+
+    def test_what_a_step_begins_to_build(self):
+        self.each.check_out(2)
+        self.each.touched = lambda step: ["mm/Kconfig"]
+        with unittest.mock.patch.object(checks, "GENERIC", []):
+            self.assertEqual(self.each.objects(2), ["lib/ours.o", "mm/memory.o"])
 
     def test_each_is_compiled_as_it_is_then(self):
         with unittest.mock.patch.object(checks, "GENERIC", []):
