@@ -5,15 +5,19 @@
  */
 
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
+#include <linux/irq_work.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
+
+#include <asm/sysreg.h>
 
 #include "contract/contract.h"
 #include "inject/copy_case.h"
@@ -465,6 +469,123 @@ static void iter_overlap_flushcache(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, memcmp(mem, s->si.alias, area), 0);
 }
 
+#define POISONED	900	/* a byte; its line begins at 896 */
+
+/* An abort at that byte of the memory of @s */
+static void abort_once(struct kunit *test, struct source *s)
+{
+	unsigned long left;
+
+	s->si.poison[0] = (struct sea_poison){ POISONED, 1 };
+	sea_inject_arm(&s->si);
+	left = memcpy_mc(s->to, (void *)s->si.trap, s->size);
+	sea_inject_disarm(&s->si);
+	KUNIT_ASSERT_GE(test, left, s->size - POISONED);
+}
+
+/* What is asked of it, and how many bytes are in front of the poison */
+static const struct {
+	size_t start, n, before;
+} asked[] = {
+	{ 0, SZ_4K, 896 },
+	{ 850, SZ_4K - 850, 46 },
+	{ 898, 100, 0 },
+	{ 901, 10, 0 },		/* of the same line */
+	{ 0, POISONED + 1, 896 },
+	{ 0, POISONED, POISONED },
+	{ 0, 500, 500 },
+	{ 960, 100, 100 },
+};
+
+/* The answer is about the bytes asked for, and is given once, to nobody else. */
+static void iter_asked(struct kunit *test)
+{
+	struct source *s = source_init(test, SZ_4K);
+	size_t i, n, before;
+	const u8 *from;
+
+	for (i = 0; i < ARRAY_SIZE(asked); i++) {
+		from = (u8 *)s->si.trap + asked[i].start;
+		n = asked[i].n;
+		before = asked[i].before;
+
+		abort_once(test, s);
+		KUNIT_EXPECT_EQ_MSG(test, before_poison(from, n), before, "%zu bytes at %zu", n,
+				    asked[i].start);
+		if (before == n)	/* that was not about this one */
+			KUNIT_EXPECT_EQ(test, before_poison((u8 *)s->si.trap, SZ_4K), 896);
+		KUNIT_EXPECT_EQ(test, before_poison(from, n), n);
+	}
+}
+
+struct asker {
+	struct irq_work work;
+	struct task_struct *victim;
+	const u8 *from;
+	size_t before;
+};
+
+static void ask_in_irq(struct irq_work *work)
+{
+	struct asker *a = container_of(work, struct asker, work);
+
+	if (current == a->victim && in_hardirq())
+		a->before = before_poison(a->from, SZ_4K);
+}
+
+/* An interrupt has not met it, whomever it interrupted. */
+static void iter_asked_in_irq(struct kunit *test)
+{
+	struct source *s = source_init(test, SZ_4K);
+	struct asker a = { .work = IRQ_WORK_INIT_HARD(ask_in_irq), .victim = current,
+			   .from = (u8 *)s->si.trap };
+
+	abort_once(test, s);
+	preempt_disable();
+	irq_work_queue(&a.work);
+	while (irq_work_is_busy(&a.work))
+		cpu_relax();
+	preempt_enable();
+	KUNIT_EXPECT_EQ(test, a.before, SZ_4K);
+	KUNIT_EXPECT_EQ(test, before_poison(a.from, SZ_4K), 896);
+}
+
+/* A guest's PAR_EL1 may be there, and stays. */
+static void iter_asked_with_par(struct kunit *test)
+{
+	struct source *s = source_init(test, SZ_4K);
+	const u64 guest = SYS_PAR_EL1_F | 0x808;
+	unsigned long flags;
+	size_t before;
+	u64 par;
+
+	abort_once(test, s);
+	local_irq_save(flags);
+	write_sysreg(guest, par_el1);
+	before = before_poison((u8 *)s->si.trap, SZ_4K);
+	par = read_sysreg_par();
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(test, before, 896);
+	KUNIT_EXPECT_EQ(test, par, guest);
+}
+
+/* Without an address it may be anywhere: for a second, to whom no signal is sent. */
+static void iter_asked_anywhere(struct kunit *test)
+{
+	struct source *s = source_init(test, SZ_4K);
+	u8 elsewhere[16];
+
+	s->si.fnv = true;
+	abort_once(test, s);
+	KUNIT_EXPECT_EQ(test, before_poison(elsewhere, sizeof(elsewhere)), 0);
+	KUNIT_EXPECT_EQ(test, before_poison(elsewhere, sizeof(elsewhere)), sizeof(elsewhere));
+
+	abort_once(test, s);
+	msleep(1100);
+	KUNIT_EXPECT_EQ(test, before_poison(elsewhere, sizeof(elsewhere)), sizeof(elsewhere));
+	KUNIT_EXPECT_EQ(test, before_poison((u8 *)s->si.trap, SZ_4K), SZ_4K);
+}
+
 static struct kunit_case iter_cases[] = {
 	KUNIT_CASE(iter_remembers),
 	KUNIT_CASE(iter_user_remembers),
@@ -473,6 +594,10 @@ static struct kunit_case iter_cases[] = {
 	KUNIT_CASE(iter_page_to_user),
 	KUNIT_CASE(iter_far_from_end),
 	KUNIT_CASE(iter_write),
+	KUNIT_CASE(iter_asked),
+	KUNIT_CASE(iter_asked_in_irq),
+	KUNIT_CASE(iter_asked_with_par),
+	KUNIT_CASE(iter_asked_anywhere),
 	KUNIT_CASE_PARAM(iter_overlap, overlap_gen_params),
 	KUNIT_CASE_PARAM(iter_overlap_flushcache, overlap_gen_params),
 	{}

@@ -1119,6 +1119,26 @@ static void copy_not_mc(struct kunit *test)
 	}
 }
 
+/* A copy that is going to be executed is not what the instruction cache has of its page. */
+static void copy_executed(struct kunit *test)
+{
+	struct page *from = alloc_page(GFP_KERNEL | __GFP_ZERO), *to = alloc_page(GFP_KERNEL);
+	unsigned long *flags;
+
+	if (from && to) {
+		flags = (unsigned long *)&to->flags;
+		set_bit(PG_dcache_clean, flags);
+		KUNIT_EXPECT_EQ(test, copy_mc_user_highpage(to, from, 0, NULL), 0);
+		KUNIT_EXPECT_FALSE(test, test_bit(PG_dcache_clean, flags));
+		clear_bit(PG_dcache_clean, flags);
+	}
+	KUNIT_EXPECT_TRUE(test, from && to);
+	if (from)
+		__free_page(from);
+	if (to)
+		__free_page(to);
+}
+
 /* Faults other than SEAs, or than on the access itself, on the kernel side of a copy */
 static void copy_kernel_fault(struct kunit *test)
 {
@@ -1599,6 +1619,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(copy_kernel_fault, of_pages_gen_params),
 	KUNIT_CASE_PARAM(copy_kernel_store, of_pages_gen_params),
 	KUNIT_CASE_PARAM(copy_two_tasks, of_pages_gen_params),
+	KUNIT_CASE(copy_executed),
 	KUNIT_CASE_PARAM(copy_success, page_iters_gen_params),
 	KUNIT_CASE_PARAM(copy_unpoisoned, page_iters_gen_params),
 	KUNIT_CASE_PARAM(copy_poisoned, page_iters_gen_params),

@@ -169,6 +169,15 @@ static void mte_success(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wrong_tag(page_address(p->from), from_tag), GRANULES);
 }
 
+/* The copy that cannot fail brings the tags, too. */
+static void mte_plain_copy(struct kunit *test)
+{
+	struct pages *p = pages_init(test);
+
+	copy_highpage(p->to, p->from);
+	expect_copied(test, p);
+}
+
 /* A page without tags never touches the tags of either. */
 static void mte_untagged_source(struct kunit *test)
 {
@@ -565,6 +574,7 @@ static void mte_genuine_hugetlb(struct kunit *test)
 
 static struct kunit_case mte_cases[] = {
 	KUNIT_CASE(mte_success),
+	KUNIT_CASE(mte_plain_copy),
 	KUNIT_CASE(mte_untagged_source),
 	KUNIT_CASE(mte_poisoned_data),
 	KUNIT_CASE(mte_poisoned_tags),

@@ -56,9 +56,11 @@ struct process {
 	u8 buf[LEN];
 	unsigned int fixed;
 	bool queued;			/* task work */
+	bool interrupted;		/* what a signal would end is to end */
 	unsigned int signals;
 	kernel_siginfo_t info;		/* the first signal's */
-	unsigned long fault_code;	/* for the signal frame */
+	unsigned long fault_code;	/* these two for the signal frame */
+	unsigned long fault_address;
 };
 
 static void fail_copy(struct process *p, struct sea_inject *si)
@@ -74,6 +76,7 @@ static void fail_copy(struct process *p, struct sea_inject *si)
 	sea_inject_disarm(si);
 
 	p->fixed += left == LEN && si->fixed && !si->died;
+	p->interrupted |= test_thread_flag(TIF_NOTIFY_SIGNAL);
 }
 
 /*
@@ -114,6 +117,7 @@ static void return_to_user(struct process *p)
 	enum pid_type type;
 
 	task_work_run();
+	p->interrupted |= test_thread_flag(TIF_NOTIFY_SIGNAL);
 
 	siginitsetinv(&not_sigbus, sigmask(SIGBUS));
 	spin_lock_irq(lock);
@@ -122,6 +126,7 @@ static void return_to_user(struct process *p)
 	spin_unlock_irq(lock);
 
 	p->fault_code = current->thread.fault_code;
+	p->fault_address = current->thread.fault_address;
 }
 
 static void fail_kernel_copy(struct process *p)
@@ -256,6 +261,7 @@ static void fail_copy_after_others(struct process *p)
 	return_to_user(p);
 	p->signals = 0;
 	current->thread.fault_code = FAULT_CODE;
+	current->thread.fault_address = MCEERR_ADDR;
 	fail_copy(p, &p->kernel);
 }
 
@@ -474,10 +480,13 @@ static void sigbus(struct kunit *test)
 	if (s->sysctl)
 		KUNIT_EXPECT_EQ(test, set_sysctl("1"), 0);
 	KUNIT_EXPECT_EQ(test, p->fixed, s->aborts);
+	KUNIT_EXPECT_FALSE(test, p->interrupted);
 	KUNIT_EXPECT_EQ(test, p->signals, signals_of(s));
 	/* A signal that does not come leaves it as it was. */
 	if (signals_of(s) == s->signals)
 		KUNIT_EXPECT_EQ(test, p->fault_code, s->fault_code);
+		if (is_ours(s))
+			KUNIT_EXPECT_EQ(test, p->fault_address, 0);
 	if (!p->signals)
 		return;
 

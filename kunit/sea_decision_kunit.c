@@ -5,6 +5,9 @@
  */
 
 #include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/vmalloc.h>
@@ -385,12 +388,53 @@ static void decision_mmap_lock_copies(struct kunit *test)
 	}
 }
 
+struct holder {
+	struct mm_struct *mm;
+	struct completion held, released;
+};
+
+static int hold_mmap_lock(void *data)
+{
+	struct holder *h = data;
+
+	mmap_write_lock(h->mm);
+	complete(&h->held);
+	msleep(20);
+	mmap_write_unlock(h->mm);
+	complete(&h->released);
+	return 0;
+}
+
+/* What may access user memory waits for the lock, and then has the page. */
+static void decision_mmap_lock_user(struct kunit *test)
+{
+	struct holder h;
+	unsigned long addr;
+	int err, value;
+
+	addr = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	h.mm = current->mm;
+	init_completion(&h.held);
+	init_completion(&h.released);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(hold_mmap_lock, &h, "sea_holder"));
+	wait_for_completion(&h.held);
+
+	err = get_user(value, (int __user *)addr);
+
+	wait_for_completion(&h.released);
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, value, 0);
+}
+
 static struct kunit_case decision_cases[] = {
 	KUNIT_CASE_PARAM(decision_outcome, decision_gen_params),
 	KUNIT_CASE_PARAM(decision_code, entry_gen_params),
 	KUNIT_CASE_PARAM(decision_user_access, entry_gen_params),
 	KUNIT_CASE(decision_mmap_lock),
 	KUNIT_CASE(decision_mmap_lock_copies),
+	KUNIT_CASE(decision_mmap_lock_user),
 	{}
 };
 

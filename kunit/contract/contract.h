@@ -62,8 +62,9 @@ int copy_mc_user_highpage(struct page *to, struct page *from, unsigned long vadd
  *	copy that failed; elsewhere a store to kernel memory is fatal
  * CONTRACT_REMOTE_VM_RECOVERS: in what ptrace() and /proc/PID/mem read, which ends there
  * CONTRACT_ITER_RECOVERS: in copy_to_iter() and its like, where an iterator loads from kernel
- *	memory; it then remembers where, too, and from there on refuses to copy.
- *	_copy_mc_to_iter() recovers always.
+ *	memory; it then remembers where, too, and from there on refuses to copy, and
+ *	before_poison() says of any copy where it met poison. _copy_mc_to_iter() recovers
+ *	always.
  */
 
 /* When is APEI asked about an abort in kernel mode? */

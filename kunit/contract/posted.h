@@ -51,4 +51,9 @@ static inline bool mem_has_poison(const void *from, size_t n)
 }
 
 #define memcmp_mc			memcmp
+
+static inline size_t before_poison(const void *from, size_t n)
+{
+	return n;
+}
 #endif

@@ -135,7 +135,8 @@ def _wanted(kind, text, line, behind):
     # A function's name that is all capitals; and what has a sign is there without it as well.
     if kind == "const" and (behind.startswith("(") or text.startswith("-")):
         return False
-    if stripped.startswith(("case ", "#", "static ", "BUILD_BUG_ON")) or stripped.endswith("\\"):
+    if stripped.startswith(("case ", "#", "static ", "BUILD_BUG_ON", "fallthrough;")) or \
+            stripped.endswith("\\"):
         return False
     if kind == "const" and re.search(rf"^[\s\w]+\w\[{re.escape(text)}\][;,]", line):
         return False        # the size of an array
