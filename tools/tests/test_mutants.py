@@ -229,6 +229,14 @@ class Hunting(Case):
         self.assertIn("no test comes by", hunt.attempt(self.machine, self.mutant("b", 7))[1])
         self.assertEqual(self.machine.reboots, 0)
 
+    def test_enough_is_enough(self):
+        hunt = self.hunt({("a", "s.slow")})
+        hunt.tests[0].seconds, hunt.tests[1].seconds = auto.ENOUGH + 1, auto.ENOUGH + 2
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("a")),
+                         ("", "1 of 2 tests that come by noticed nothing"))
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("a", 2)),
+                         ("", "1 test that come by noticed nothing"))
+
     def test_who_noticed_others_comes_first(self):
         hunt = self.hunt({("a", "s.slow")})
         self.assertEqual([t.name for t in hunt.candidates(self.mutant("x"))], ["s.quick", "s.slow"])
