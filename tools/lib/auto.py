@@ -54,7 +54,8 @@ def all_tests(prepared):
     """Each of them, by its name; none that takes long."""
     cases = [f"{s}.{c}" for s, there in judge.suites(prepared.top, slow=False).items()
              if s not in NOT_TRIED for c in there]
-    return [Test(n) for n in cases + selftests.Known(prepared).scenarios()]
+    # Those of one name differ in their parameters.
+    return [Test(n) for n in dict.fromkeys(cases + selftests.Known(prepared).scenarios())]
 
 
 # -- the build -----------------------------------------------------------------------------
@@ -129,6 +130,11 @@ def build(args, result, there):
                 ui.note(f"{ui.number(len(lost), 'mutant')} that the compiler refuses: "
                         f"{', '.join(sorted({f'{m.file}:{m.line}' for m in lost}))}")
                 continue
+            outside = {m.file for m in there if m.file.endswith(".c") and
+                       not os.path.exists(os.path.join(result.dir, m.file[:-1] + "o"))}
+            if outside:
+                ui.note(f"not in this kernel: {', '.join(sorted(outside))}")
+            there = [m for m in there if m.file not in outside]
             image = os.path.join(where, kunit.IMAGE)
             os.makedirs(os.path.dirname(image), exist_ok=True)
             shutil.copy2(os.path.join(result.dir, kunit.IMAGE), image)

@@ -56,12 +56,15 @@ DEFINE_SHOW_ATTRIBUTE(reached);
 extern struct kunit_suite * const __kunit_suites_start[];
 extern struct kunit_suite * const __kunit_suites_end[];
 
+#define MAX_SAME	8	/* cases of one name, which differ in their parameters */
+
 /* "SUITE.CASE": runs that one. */
 static ssize_t case_write(struct file *file, const char __user *from, size_t n, loff_t *pos)
 {
 	char text[128], *name = text;
-	struct kunit_case cases[2] = {}, *c, *all;
+	struct kunit_case cases[MAX_SAME + 1] = {}, *c, *all;
 	struct kunit_suite * const *at, *suite;
+	unsigned int found = 0;
 	char *wanted;
 
 	if (n >= sizeof(text) || copy_from_user(text, from, n))
@@ -75,18 +78,18 @@ static ssize_t case_write(struct file *file, const char __user *from, size_t n, 
 		suite = *at;
 		if (strcmp(suite->name, wanted))
 			continue;
-		kunit_suite_for_each_test_case(suite, c) {
-			if (strcmp(c->name, name))
-				continue;
-			all = suite->test_cases;
-			cases[0] = *c;
-			suite->test_cases = cases;
-			static_branch_inc(&kunit_running);
-			kunit_run_tests(suite);
-			static_branch_dec(&kunit_running);
-			suite->test_cases = all;
-			return n;
-		}
+		kunit_suite_for_each_test_case(suite, c)
+			if (!strcmp(c->name, name) && found < MAX_SAME)
+				cases[found++] = *c;
+		if (!found)
+			break;
+		all = suite->test_cases;
+		suite->test_cases = cases;
+		static_branch_inc(&kunit_running);
+		kunit_run_tests(suite);
+		static_branch_dec(&kunit_running);
+		suite->test_cases = all;
+		return n;
 	}
 	return -ENOENT;
 }
