@@ -28,6 +28,9 @@ COPIES = re.compile(r"copy_|uaccess_|extable_|sea_genuine")
 # to so many seconds.
 ENOUGH = 60
 
+# What the first machine lacks, the second one may have.
+VARIANTS = ("", "nomte")
+
 # Real oopses are none of a right kernel's.
 NOT_TRIED = (judge.DEATHS_SUITE,)
 
@@ -37,6 +40,7 @@ class Test:
     name: str                   # SUITE.CASE or PROGRAM:TEST
     seconds: float = 0.0
     reached: frozenset = frozenset()
+    variant: str = ""           # of the machine that it takes, one of VARIANTS
 
     @property
     def command(self):
@@ -190,18 +194,26 @@ def fit(k):
 class Machine:
     """A guest, and how a test ends there."""
 
-    def __init__(self, result, initrd, number):
-        home = os.path.join(result.tree.home, "mutants")
+    def __init__(self, results, initrd, number):
+        """results: {variant: a Run}"""
+        home = os.path.join(results[""].tree.home, "mutants")
         self.log = os.path.join(home, f"{number}.log")
         open(self.log, "w", encoding="utf-8").close()
+        self.variant = ""
         self._command = lambda more: selftests.command(
-            result, initrd, ["agent"], f"{ARGUMENTS}{more}", home)
+            results[self.variant], initrd, ["agent"], f"{ARGUMENTS}{more}", home)
         self.guest = guest.Guest(self._command(""), self.log)
 
     def reboot(self, mutant=0):
         """With a mutant there is from the first instruction on."""
         self.guest.stop()
         self.guest.cmd = self._command(f" mutant={mutant}" if mutant else "")
+
+    def become(self, variant):
+        """This machine from now on."""
+        if variant != self.variant:
+            self.variant = variant
+            self.reboot()
 
     def attempt(self, test):
         """What is wrong with this test, or "".  What must not go on, does not."""
@@ -234,10 +246,14 @@ class Machine:
             self.guest.do(f"write {FILES}/chosen {mutant.number}")
 
     def restore(self, mutant):
-        for address, _, word in mutant.pokes:
-            self.guest.do(f"write {FILES}/poke {address:x} {word:x}")
-        if not mutant.pokes:
-            self.guest.do(f"write {FILES}/chosen 0")
+        """As it was; a kernel that cannot be told so is as good as dead."""
+        try:
+            for address, _, word in mutant.pokes:
+                self.guest.do(f"write {FILES}/poke {address:x} {word:x}")
+            if not mutant.pokes:
+                self.guest.do(f"write {FILES}/chosen 0")
+        except Fail as e:
+            raise guest.Died(str(e)) from None
 
 
 def _places(mutant):
@@ -278,37 +294,40 @@ class Hunt:
 
     def baseline(self):
         """Which tests pass, how long they take and where they come by; gives the others."""
-        others, ended, progress = [], [], ui.Progress()
+        others, progress, ended = [], ui.Progress(), []
         progress.last = time.monotonic()
         self.boot = self.machines[0].reached()
 
         def one(machine, test):
+            machine.become(test.variant)
             machine.reached()
             start = time.monotonic()
             test.seconds = 60.0
             # A machine that is busy may make one too slow once.
             problem = machine.attempt(test) and machine.attempt(test)
             test.seconds = time.monotonic() - start
-            if problem:
-                with self.lock:
-                    others.append((test, problem))
-            else:
+            if not problem:
                 test.reached = machine.reached()
             with self.lock:
+                if problem:
+                    others.append((test, problem))
                 ended.append(test)
-                progress.show(f"   {len(ended)} of {len(self.tests)} tests")
+                progress.show(f"   {len(ended)} tests")
 
-        for m in self.machines[1:]:
-            m.reached()
-        self._each(self.tests, one)
+        those = self.tests
+        for variant in VARIANTS:
+            for t in those:
+                t.variant = variant
+            others.clear()
+            self._each(those, one)
+            if failed := [p for _, p in others if not p.endswith(": skipped")]:
+                progress.clear()
+                raise Fail(f"the kernel as it is does not pass: {failed[0]}; see "
+                           f"{os.path.dirname(self.machines[0].log)}")
+            those = [t for t, _ in others]
         progress.clear()
-        failed = [p for t, p in others if not p.endswith(": skipped")]
-        if failed:
-            raise Fail(f"the kernel as it is does not pass: {failed[0]}; see "
-                       f"{os.path.dirname(self.machines[0].log)}")
-        skipped = [t for t, _ in others]
-        self.tests = sorted((t for t in self.tests if t not in skipped), key=lambda t: t.seconds)
-        return skipped
+        self.tests = sorted((t for t in self.tests if t not in those), key=lambda t: t.seconds)
+        return those
 
     def candidates(self, mutant):
         """The tests that may notice it; those first that noticed others there."""
@@ -318,8 +337,8 @@ class Hunt:
             found = [t for t in self.tests if mutant.number in t.reached]
         with self.lock:
             here, nearby = (dict(self.kills[p]) for p in _places(mutant))
-        return sorted(found, key=lambda t: (-here.get(t.name, 0), -nearby.get(t.name, 0),
-                                            t.seconds))
+        return sorted(found, key=lambda t: (VARIANTS.index(t.variant), -here.get(t.name, 0),
+                                            -nearby.get(t.name, 0), t.seconds))
 
     def attempt(self, machine, mutant):
         """(what noticed it or "", words)"""
@@ -328,30 +347,41 @@ class Hunt:
             return self._from_boot(machine, mutant)
         if not found:
             return "", "no test comes by"
-        try:
-            machine.choose(mutant)
-        except guest.Died:      # of what one before has left
-            machine.reboot()
-            machine.choose(mutant)
         seconds = tried = 0
+        chosen = None
         try:
             for test in found:
                 if seconds > ENOUGH:
                     break
                 seconds += test.seconds
                 tried += 1
+                if chosen != test.variant:
+                    self._choose(machine, mutant, test.variant)
+                    chosen = test.variant
                 if problem := self._noticed(machine, mutant, test):
                     with self.lock:
                         for place in _places(mutant):
                             self.kills[place][test.name] += 1
                     return problem, problem
             machine.restore(mutant)
-        except (guest.Died, Fail) as e:
+        except guest.Died as e:
             # The machine cannot even be asked.
             machine.reboot()
             return str(e), f"between two tests: {e}"
         some = f"{tried} of " if tried < len(found) else ""
         return "", f"{some}{ui.number(len(found), 'test')} that come by noticed nothing"
+
+    @staticmethod
+    def _choose(machine, mutant, variant):
+        machine.become(variant)
+        try:
+            machine.choose(mutant)
+        except guest.Died:      # of what one before has left
+            machine.reboot()
+            try:
+                machine.choose(mutant)
+            except guest.Died as e:
+                raise Fail(f"the machine does not come up: {e}; see {machine.log}") from None
 
     @staticmethod
     def _noticed(machine, mutant, test):

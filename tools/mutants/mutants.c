@@ -61,8 +61,9 @@ extern struct kunit_suite * const __kunit_suites_end[];
 /* "SUITE.CASE": runs that one. */
 static ssize_t case_write(struct file *file, const char __user *from, size_t n, loff_t *pos)
 {
+	static struct kunit_case cases[MAX_SAME + 1];	/* only one is asked for at a time */
 	char text[128], *name = text;
-	struct kunit_case cases[MAX_SAME + 1] = {}, *c, *all;
+	struct kunit_case *c, *all;
 	struct kunit_suite * const *at, *suite;
 	unsigned int found = 0;
 	char *wanted;
@@ -73,6 +74,7 @@ static ssize_t case_write(struct file *file, const char __user *from, size_t n, 
 	wanted = strsep(&name, ".");
 	if (!name)
 		return -EINVAL;
+	memset(cases, 0, sizeof(cases));
 
 	for (at = __kunit_suites_start; at < __kunit_suites_end; at++) {
 		suite = *at;

@@ -182,9 +182,11 @@ class Equivalents(Case):
 class FakeMachine:
     """Tests fail as they are told; a machine that is dirty fails them all."""
 
+    lacking = {}        # {variant: tests that it skips}
+
     def __init__(self, kills, dirty=()):
         self.kills, self.makes_dirty = kills, dirty
-        self.chosen, self.dirty, self.reboots = None, False, 0
+        self.chosen, self.dirty, self.reboots, self.variant = None, False, 0, ""
         self.guest = types.SimpleNamespace(process=True, boots=1)
         self.log = "log"
 
@@ -195,6 +197,11 @@ class FakeMachine:
     def restore(self, mutant):
         self.chosen = None
 
+    def become(self, variant):
+        if variant != self.variant:
+            self.variant = variant
+            self.reboot()
+
     def reboot(self, mutant=0):
         self.reboots += 1
         self.chosen, self.dirty = None, False
@@ -203,6 +210,8 @@ class FakeMachine:
         return frozenset()
 
     def attempt(self, test):
+        if test.name in self.lacking.get(self.variant, ()):
+            return f"{test.name}: skipped"
         if self.dirty or self.chosen and (self.chosen.text, test.name) in self.kills:
             return test.name
         return ""
@@ -228,6 +237,35 @@ class Hunting(Case):
         self.assertEqual(hunt.attempt(self.machine, self.mutant("b"))[0], "")
         self.assertIn("no test comes by", hunt.attempt(self.machine, self.mutant("b", 7))[1])
         self.assertEqual(self.machine.reboots, 0)
+
+    def test_the_right_kernel(self):
+        """Who skips on one machine runs on the next, and who runs on none is left out."""
+        hunt = self.hunt({("a", "s.slow")})
+        self.machine.lacking = {"": ["s.slow", "s.other"], "nomte": ["s.other"]}
+        self.assertEqual([t.name for t in hunt.baseline()], ["s.other"])
+        self.assertEqual({t.name: t.variant for t in hunt.tests}, {"s.quick": "", "s.slow": "nomte"})
+        self.machine.become("")
+        for t in hunt.tests:
+            t.reached = frozenset({1})
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("a"))[0], "s.slow")
+        self.assertEqual(self.machine.variant, "nomte")
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("b"))[0], "")
+
+    def test_a_kernel_that_is_not_right(self):
+        hunt = self.hunt({}, ())
+        self.machine.dirty = True
+        with self.fails("the kernel as it is does not pass: s.quick"):
+            hunt.baseline()
+
+    def test_a_machine_that_does_not_come_up(self):
+        hunt = self.hunt({})
+
+        def choose(mutant):
+            raise guest.Died("hang")
+
+        self.machine.choose = choose
+        with self.fails("the machine does not come up: hang"):
+            hunt.attempt(self.machine, self.mutant("b"))
 
     def test_enough_is_enough(self):
         hunt = self.hunt({("a", "s.slow")})

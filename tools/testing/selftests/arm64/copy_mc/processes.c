@@ -749,11 +749,39 @@ static long sleep_for(struct child *c)
 	return nanosleep((struct timespec *)(p + page_size), NULL);
 }
 
+static long futex_waitv(struct child *c)
+{
+	struct futex_waitv w = {
+		.uaddr = (uintptr_t)poisoned_pair(c) + page_size,
+		.flags = FUTEX_32,
+	};
+
+	return syscall(SYS_futex_waitv, &w, 1, 0, NULL, 0);
+}
+
+static char *fresh_page(void)
+{
+	return mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
 TEST_F(poison, futex_wait)
 {
+	struct futex_waitv w = {
+		.val = 1,
+		.uaddr = (uintptr_t)fresh_page(),
+		.flags = FUTEX_32 | FUTEX_PRIVATE_FLAG,
+	};
 	struct child *c = run_child(futex_wait, NULL);
 
 	EXPECT_CONSUMED(c, -1);
+	c = run_child(futex_waitv, NULL);
+	EXPECT_CONSUMED_TIMES(c, -1, 2);
+
+	/* A page that is only not there yet is faulted in, and holds 0. */
+	EXPECT_EQ(-1, syscall(SYS_futex, fresh_page(), FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(-1, syscall(SYS_futex_waitv, &w, 1, 0, NULL, 0));
+	EXPECT_EQ(EAGAIN, errno);
 }
 
 /* By a load, and by one that is exclusive */
@@ -783,8 +811,14 @@ static long futex_requeue(struct child *c)
 TEST_F(poison, futex_wake_op)
 {
 	struct child *c = run_child(futex_wake_op, NULL);
+	char *fresh = fresh_page();
 
 	EXPECT_CONSUMED(c, -1);
+
+	/* Here, too */
+	EXPECT_EQ(0, syscall(SYS_futex, fresh_page(), FUTEX_WAKE_OP_PRIVATE, 1, 1, fresh,
+			     FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)));
+	EXPECT_EQ(1, *fresh);
 }
 
 TEST_F(poison, futex_lock_pi)
@@ -799,6 +833,9 @@ TEST_F(poison, futex_requeue)
 	struct child *c = run_child(futex_requeue, NULL);
 
 	EXPECT_CONSUMED(c, -1);
+	EXPECT_EQ(-1, syscall(SYS_futex, fresh_page(), FUTEX_CMP_REQUEUE_PRIVATE, 1, 1,
+			      fresh_page(), 1));
+	EXPECT_EQ(EAGAIN, errno);
 }
 
 TEST_F(poison, execve_arg)
