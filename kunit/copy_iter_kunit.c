@@ -15,6 +15,7 @@
 #include <linux/mman.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #include <asm/sysreg.h>
@@ -299,6 +300,58 @@ static void iter_far_from_end(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fault_in_iov_iter_readable(&s->iter, 8), 8);
 	KUNIT_EXPECT_EQ(test, source_copy(s, 0, 8), 0);
 	KUNIT_EXPECT_EQ(test, s->si.accesses, 0);
+
+	/* Where its end is now says nothing of where it is. */
+	iov_iter_truncate(&s->iter, s->size);
+	KUNIT_EXPECT_EQ(test, fault_in_iov_iter_readable(&s->iter, 8), 8);
+	KUNIT_EXPECT_EQ(test, source_copy(s, 0, 8), 0);
+	KUNIT_EXPECT_EQ(test, s->si.accesses, 0);
+}
+
+/* A fault is no poison: what has its page, or gets it, is copied. */
+static void iter_user_faults(struct kunit *test)
+{
+	struct iov_iter iter;
+	struct iovec vec[2];
+	unsigned long addr;
+	size_t copied;
+	u8 buf[32];
+
+	addr = kunit_vm_mmap(test, NULL, 0, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	vec[0] = (struct iovec){ (void __user *)PAGE_SIZE, 16 };	/* nothing is there */
+	vec[1] = (struct iovec){ (void __user *)addr, 16 };
+
+	iov_iter_init(&iter, ITER_SOURCE, vec, 2, sizeof(buf));
+	KUNIT_EXPECT_EQ(test, copy_from_iter(buf, sizeof(buf), &iter), 0);
+	iov_iter_advance(&iter, 16);
+	KUNIT_EXPECT_EQ(test, fault_in_iov_iter_readable(&iter, 16), 0);
+	KUNIT_EXPECT_EQ(test, copy_from_iter(buf, 16, &iter), 16);
+
+	iov_iter_ubuf(&iter, ITER_DEST, (void __user *)(addr + PAGE_SIZE), 16);
+	pagefault_disable();
+	copied = copy_to_iter(buf, 16, &iter);
+	pagefault_enable();
+	KUNIT_EXPECT_EQ(test, copied, 0);
+	KUNIT_EXPECT_EQ(test, fault_in_iov_iter_writeable(&iter, 16), 0);
+	KUNIT_EXPECT_EQ(test, copy_to_iter(buf, 16, &iter), 16);
+}
+
+/* A page goes to kernel memory where nobody may sleep, too. */
+static void iter_atomic(struct kunit *test)
+{
+	u8 *from = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL), to[16];
+	struct kvec vec = { to, sizeof(to) };
+	struct iov_iter iter;
+	size_t copied;
+
+	KUNIT_ASSERT_NOT_NULL(test, from);
+	iov_iter_kvec(&iter, ITER_DEST, &vec, 1, sizeof(to));
+	preempt_disable();
+	copied = copy_page_to_iter(virt_to_page(from), 0, sizeof(to), &iter);
+	preempt_enable();
+	KUNIT_EXPECT_EQ(test, copied, sizeof(to));
 }
 
 static void put_file(void *file)
@@ -593,6 +646,8 @@ static struct kunit_case iter_cases[] = {
 	KUNIT_CASE(iter_truncated),
 	KUNIT_CASE(iter_page_to_user),
 	KUNIT_CASE(iter_far_from_end),
+	KUNIT_CASE(iter_user_faults),
+	KUNIT_CASE(iter_atomic),
 	KUNIT_CASE(iter_write),
 	KUNIT_CASE(iter_asked),
 	KUNIT_CASE(iter_asked_in_irq),

@@ -295,7 +295,7 @@ class Kernel:
         data = b""
         for line in self._run("objdump", "-s", f"--start-address={start:#x}",
                               f"--stop-address={stop:#x}", self.vmlinux).splitlines():
-            if m := re.match(r" [0-9a-f]{16} ((?:[0-9a-f]{2,8} ?){1,4}) ", line):
+            if m := re.match(r" [0-9a-f]+ ((?:[0-9a-f]{2,8} ?){1,4}) ", line):
                 data += bytes.fromhex(m[1].replace(" ", ""))
         found = {}
         for at in range(0, len(data), ENTRY.size):
@@ -327,7 +327,8 @@ def instructions(kernel):
             raise Fail(f"{kernel.vmlinux}: has no {name}")
         for at, (address, word, text) in enumerate(code):
             # A .rept is one line of the source: what it begins and ends with will do.
-            if len({re.sub(r"#\d+", "", t) for _, _, t in code[max(0, at - 1):at + 2]}) == 1:
+            around = [re.sub(r"#\d+", "", t) for _, _, t in code[max(0, at - 1):at + 2]]
+            if around == 3 * around[:1]:
                 continue
             offset = f"{name}+{address - code[0][0]:#x}"
             if name != ENTRIES_ONLY:

@@ -8,6 +8,7 @@ import unittest.mock
 
 from lib import checks
 from lib.ui import Fail
+from tests.fake import write
 
 FAULT = """\
 #include <asm/sea.h>
@@ -115,3 +116,14 @@ class Code(unittest.TestCase):
         self.assertEqual(checks.function(lines, "f"), ["  0:\tnop"])
         with self.assertRaises(Fail):
             checks.function(lines, "h")
+
+
+class Sparse(unittest.TestCase):
+    def test_who_asks_for_the_kernel(self):
+        """Suites that do are looked at for each kernel."""
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        k = types.SimpleNamespace(top=tmp.name)
+        write(tmp.name, "kunit/a_kunit.c", "#include <x.h>\n\n#ifdef EX_TYPE_Y\nint y;\n#endif\n")
+        write(tmp.name, "kunit/b_kunit.c", "#include <x.h>\n/* #if */\nint y;\n")
+        self.assertEqual([checks.asks(k, f"kunit/{n}_kunit.o") for n in "abc"], [True, False, False])

@@ -5,8 +5,9 @@ import os
 import subprocess
 import threading
 import types
+import unittest.mock
 
-from lib import auto, guest, mutants
+from lib import auto, guest, kunit, mutants
 from lib.ui import Fail
 from tests.fake import Case, read, write
 
@@ -151,6 +152,101 @@ class Words(Case):
 
     def test_a_nop_is_nothing(self):
         self.assertEqual(mutants.words(mutants.NOP), [])
+
+
+ASSEMBLY = """\
+	.text
+	.globl	mem_has_poison, memcpy_mc, behind
+mem_has_poison:
+	.rept	6
+	ldp	x3, x4, [x0], #16
+	.endr
+	ret
+memcpy_mc:
+1:	ldr	x6, [x1], #8
+	str	x6, [x0], #8
+	b	1b
+9:	ret
+behind:
+	nop
+	.section __ex_table, "a"
+	.globl	__start___ex_table, __stop___ex_table
+__start___ex_table:
+	.long	mem_has_poison - ., 9b - .
+	.short	5, 0
+	.long	1b - ., 9b - .
+	.short	5, 7
+__stop___ex_table:
+"""
+
+
+class Routines(Case):
+    """What nm and objdump say of a kernel, here of a very small one."""
+
+    def setUp(self):
+        super().setUp()
+        write(self.tmp, "kernel.S", ASSEMBLY)
+        path = os.path.join(self.tmp, "vmlinux")
+        subprocess.run([f"{kunit.CROSS}gcc", "-nostdlib", "-static", "-Wl,-e,behind", "-o", path,
+                        os.path.join(self.tmp, "kernel.S")], check=True)
+        self.kernel = mutants.Kernel(path, kunit.CROSS)
+
+    def test_code_and_entries(self):
+        code = self.kernel.routine("memcpy_mc")
+        self.assertEqual([hex(w) for _, w, _ in code],
+                         ["0xf8408426", "0xf8008406", "0x17fffffe", "0xd65f03c0"])
+        self.assertEqual(code[0][2], "ldr x6, [x1], #8")
+        self.assertEqual(self.kernel.routine("nobody"), [])
+        at, words = self.kernel.entries()[code[0][0]]
+        self.assertEqual((at + words[0]) & 0xffffffff, code[0][0] & 0xffffffff)
+        self.assertEqual(words[2], 7 << 16 | 5)
+
+    def test_mutants(self):
+        with unittest.mock.patch.object(mutants, "ROUTINES", {
+                "a.S": "mem_has_poison", "b.S": "memcpy_mc"}):
+            found = mutants.instructions(self.kernel)
+        # Of the same instruction six times those at the ends; a branch has two.
+        said = [m.name for m in found]
+        self.assertEqual(sum("a.S" in n and "ldp" in n and "left out" in n for n in said), 2)
+        load = [m for m in found if m.function == "memcpy_mc+0x0"]
+        self.assertEqual([(m.kind, m.says) for m in load], [
+            ("insn", "left out"), ("insn", "another register"), ("entry", "no entry"),
+            ("entry", "the next one's entry"), ("entry", "fixup one instruction further")])
+        (address, word, old), = load[2].pokes
+        self.assertEqual((word, old), (7 << 16, 7 << 16 | 5))
+        (_, word, old), = load[3].pokes
+        self.assertEqual(word, old + 4 & 0xffffffff)
+        self.assertIn("b.S memcpy_mc+0x8 insn: b", " ".join(said))
+        with unittest.mock.patch.object(mutants, "ROUTINES", {"c.S": "nobody"}), \
+                self.fails("has no nobody"):
+            mutants.instructions(self.kernel)
+
+
+class Built(Case):
+    def test_what_the_compiler_refuses(self):
+        first = mutants.PRELUDE.count("\n")
+        write(self.tmp, "log", f"""\
+/x/linux/mm/a.c: In function 'f':
+/x/linux/include/linux/b.h:5:1: error: expected expression before 'do'
+/x/linux/mm/a.c:{first + 7}:3: note: in expansion of macro 'M'
+/x/linux/mm/a.c:{first + 9}:3: warning: unused
+/x/linux/mm/a.c:{first + 9}:3: note: in expansion of macro 'N'
+../linux/lib/c.c:{first + 2}:3: error: no
+""")
+        self.assertEqual(auto._refused(os.path.join(self.tmp, "log"), ["mm/a.c", "lib/c.c"]),
+                         {("mm/a.c", 7), ("lib/c.c", 2)})
+
+    def test_whose_lines(self):
+        self.patch("mm/memory.c", "int f(void)\n{\n\treturn 1;\n}\n",
+                   "int f(void)\n{\n\tg();\n\treturn 1;\n}\n")
+        write(self.kernel, "mm/memory.c", "int f(void)\n{\n\treturn 1;\n}\n")
+        write(self.repo, "lib/ours.c", "int h(void)\n{\n\treturn 2;\n}\n")
+        write(self.repo, "include/linux/ours.h", "static inline int i(void)\n{\n\treturn 3;\n}\n")
+        prepared = self.prepare()
+        self.assertEqual([(m.file, m.line, m.kind) for m in auto.find(prepared, ())],
+                         [("lib/ours.c", 3, "return"), ("mm/memory.c", 3, "stmt")])
+        self.assertEqual([m.file for m in auto.find(prepared, ["mm/memory.c"])], ["mm/memory.c"])
+        self.assertEqual(auto.find(prepared, ["mm/nobody.c"]), [])
 
 
 class Equivalents(Case):
