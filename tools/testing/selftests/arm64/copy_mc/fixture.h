@@ -143,6 +143,7 @@ FIXTURE_TEARDOWN_PARENT(poison)
 	EXPECT_EXITED(_met); \
 	EXPECT_EQ(-1, _met->ret); \
 	EXPECT_SIGBUS(_met, BUS_MCEERR_AR, _met->va, 12); \
+	EXPECT_TRUE(is_isolated_already(_met->pa)); \
 	EXPECT_ISOLATED(_met->pa, _n); \
 } while (0)
 

@@ -213,6 +213,11 @@ bool is_isolated(uint64_t pa)
 	return false;
 }
 
+bool is_isolated_already(uint64_t pa)
+{
+	return worker_may_isolate() ? is_isolated(pa) : page_flag(pa, KPF_HWPOISON);
+}
+
 int node_of(const void *addr)
 {
 	void *page = (void *)addr;

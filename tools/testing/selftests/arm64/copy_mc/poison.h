@@ -109,6 +109,9 @@ bool page_flag(uint64_t pa, int bit);
 /* Has the page been isolated (KPF_HWPOISON)? Give the worker ten seconds. */
 bool is_isolated(uint64_t pa);
 
+/* The same of a task's own error, whose call has returned: there is no worker from 7.0 on. */
+bool is_isolated_already(uint64_t pa);
+
 /* The node of what is mapped at @addr, -1 if nobody knows */
 int node_of(const void *addr);
 
