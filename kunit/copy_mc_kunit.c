@@ -1340,6 +1340,7 @@ static void compare_one(struct kunit *test, struct copy *c, const struct compari
 static void compare_pages(struct kunit *test)
 {
 	struct copy *c = copy_init(test);
+	u8 *ones;
 	int i, j;
 
 	if (c->r->dies)
@@ -1348,6 +1349,13 @@ static void compare_pages(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(comparisons); i++)
 		for (j = 0; j < 4; j++)
 			compare_one(test, c, &comparisons[i], j & 1, j & 2 ? 1 : -1);
+
+	/* Nothing is greater than a word of ones. */
+	ones = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ones);
+	memset(ones, 0xff, sizeof(u64));
+	KUNIT_EXPECT_LT(test, memcmp_mc(c->pattern, ones, PAGE_SIZE), 0);
+	KUNIT_EXPECT_GT(test, memcmp_mc(ones, c->pattern, PAGE_SIZE), 0);
 }
 
 /* A copy, and the same once more with a genuine abort */

@@ -483,10 +483,11 @@ static void sigbus(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, p->interrupted);
 	KUNIT_EXPECT_EQ(test, p->signals, signals_of(s));
 	/* A signal that does not come leaves it as it was. */
-	if (signals_of(s) == s->signals)
+	if (signals_of(s) == s->signals) {
 		KUNIT_EXPECT_EQ(test, p->fault_code, s->fault_code);
 		if (is_ours(s))
 			KUNIT_EXPECT_EQ(test, p->fault_address, 0);
+	}
 	if (!p->signals)
 		return;
 

@@ -391,24 +391,27 @@ static void decision_mmap_lock_copies(struct kunit *test)
 struct holder {
 	struct mm_struct *mm;
 	struct completion held, released;
+	bool waited_for;
 };
 
 static int hold_mmap_lock(void *data)
 {
 	struct holder *h = data;
+	int i;
 
 	mmap_write_lock(h->mm);
 	complete(&h->held);
-	msleep(20);
+	for (i = 0; i < 1000 && !mmap_lock_is_contended(h->mm); i++)
+		msleep(1);
+	h->waited_for = mmap_lock_is_contended(h->mm);
 	mmap_write_unlock(h->mm);
-	complete(&h->released);
-	return 0;
+	kthread_complete_and_exit(&h->released, 0);
 }
 
 /* What may access user memory waits for the lock, and then has the page. */
 static void decision_mmap_lock_user(struct kunit *test)
 {
-	struct holder h;
+	struct holder h = {};
 	unsigned long addr;
 	int err, value;
 
@@ -424,6 +427,7 @@ static void decision_mmap_lock_user(struct kunit *test)
 	err = get_user(value, (int __user *)addr);
 
 	wait_for_completion(&h.released);
+	KUNIT_EXPECT_TRUE(test, h.waited_for);
 	KUNIT_EXPECT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, value, 0);
 }

@@ -8,6 +8,7 @@ comes by its place; the first time that all tests run says who comes by where.
 import collections
 import concurrent.futures
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from lib.overlay import Overlay
 from lib.ui import Fail
 
 FILES = "/sys/kernel/debug/mutants"
-ARGUMENTS = "kunit.enable=1 kunit.filter_glob=none"
+ARGUMENTS = "kunit.enable=1 kunit.filter_glob=none printk.devkmsg=on"
 
 # Suites that a routine of assembly is held against.
 COPIES = re.compile(r"copy_|uaccess_|extable_|sea_genuine")
@@ -107,17 +108,20 @@ def find(prepared, asked):
 
 
 def build(args, result, there):
-    """Builds the kernel that has all of these mutants; gives those that it has.
+    """Builds the kernel that has these mutants, and says of the others why it has not.
 
     The image is below <build dir>/<kernel>/mutants.
     """
+    if len(there) >= mutants.MOST:
+        raise Fail(f"{len(there)} mutants: mutants.c knows {mutants.MOST}; give some of the files")
     prepared = result.tree
     where = os.path.join(prepared.home, "mutants")
     make = checks.Kernel(prepared, args.jobs)
     for attempt in range(8):
+        tried = [m for m in there if not m.untried]
         texts = {name: mutants.rewritten(_text(prepared, name),
-                                         [m for m in there if m.file == name])
-                 for name in sorted({m.file for m in there})}
+                                         [m for m in tried if m.file == name])
+                 for name in sorted({m.file for m in tried})}
         hook = os.path.join(mutants.DIR, "mutants.c")
         with open(hook, encoding="utf-8") as f:
             texts[mutants.HOOK] = _text(prepared, mutants.HOOK) + f.read()
@@ -126,24 +130,22 @@ def build(args, result, there):
                 make.make(checks.ARM64, result.dir, "-k", "Image.gz")
             except Fail:
                 lines = _refused(result.dir + ".log", texts)
-                lost = [m for m in there
+                lost = [m for m in tried
                         if any((m.file, n) in lines for n in range(m.start[0], m.end[0] + 1))]
                 if not lost:
                     raise
-                there = [m for m in there if m not in lost]
-                ui.note(f"{ui.number(len(lost), 'mutant')} that the compiler refuses: "
-                        f"{', '.join(sorted({f'{m.file}:{m.line}' for m in lost}))}")
+                for m in lost:
+                    m.untried = "the compiler refuses it, or another one of its line"
                 continue
-            outside = {m.file for m in there if m.file.endswith(".c") and
-                       not os.path.exists(os.path.join(result.dir, m.file[:-1] + "o"))}
-            if outside:
-                ui.note(f"not in this kernel: {', '.join(sorted(outside))}")
-            there = [m for m in there if m.file not in outside]
+            for m in tried:
+                if m.file.endswith(".c") and \
+                        not os.path.exists(os.path.join(result.dir, m.file[:-1] + "o")):
+                    m.untried = "this kernel has no such file"
             image = os.path.join(where, kunit.IMAGE)
             os.makedirs(os.path.dirname(image), exist_ok=True)
             shutil.copy2(os.path.join(result.dir, kunit.IMAGE), image)
             shutil.copy2(os.path.join(result.dir, "vmlinux"), where)
-            return there
+            return
     raise Fail(f"the kernel with the mutants does not build; see {result.dir}.log")
 
 
@@ -191,6 +193,10 @@ def fit(k):
 
 # -- the tests -----------------------------------------------------------------------------
 
+class Down(Fail):
+    """There is nothing to try a mutant on."""
+
+
 class Machine:
     """A guest, and how a test ends there."""
 
@@ -229,6 +235,8 @@ class Machine:
             return test.name
         if answer:
             return f"{test.name}: {os.strerror(answer)}"
+        if not any(re.search(r"\bok \d", line) for line in lines):
+            return f"{test.name}: no result"
         if any("# SKIP" in line for line in lines) and not any(
                 re.search(r"^(?!.*# SKIP).*\bok \d", line) for line in lines):
             return f"{test.name}: skipped"
@@ -240,19 +248,19 @@ class Machine:
 
     def choose(self, mutant):
         """The kernel is wrong in this way from now on."""
-        for address, word, _ in mutant.pokes:
-            self.guest.do(f"write {FILES}/poke {address:x} {word:x}")
+        for address, word, old in mutant.pokes:
+            self.guest.do(f"write {FILES}/poke {address:x} {old:x} {word:x}")
         if not mutant.pokes:
             self.guest.do(f"write {FILES}/chosen {mutant.number}")
 
     def restore(self, mutant):
         """As it was; a kernel that cannot be told so is as good as dead."""
         try:
-            for address, _, word in mutant.pokes:
-                self.guest.do(f"write {FILES}/poke {address:x} {word:x}")
+            for address, word, old in mutant.pokes:
+                self.guest.do(f"write {FILES}/poke {address:x} {word:x} {old:x}")
             if not mutant.pokes:
                 self.guest.do(f"write {FILES}/chosen 0")
-        except Fail as e:
+        except guest.Refused as e:
             raise guest.Died(str(e)) from None
 
 
@@ -269,6 +277,7 @@ class Hunt:
         self.boot = frozenset()             # what is come by before any test
         self.lock = threading.Lock()
         self.kills = collections.defaultdict(collections.Counter)
+        self.stopping = False
 
     def _each(self, things, do):
         """do(machine, thing) for each, in their order as far as that goes."""
@@ -287,6 +296,7 @@ class Hunt:
                 for future in [pool.submit(work, m) for m in self.machines]:
                     future.result()
             except BaseException:       # the others are not to go on, nor who waits for them
+                self.stopping = True
                 pending.clear()
                 for m in self.machines:
                     m.guest.kill()
@@ -364,6 +374,11 @@ class Hunt:
                             self.kills[place][test.name] += 1
                     return problem, problem
             machine.restore(mutant)
+        except guest.Refused as e:
+            if e.errno != errno.ESTALE:
+                raise
+            mutant.untried = "another instruction is there, of an alternative"
+            return "", ""
         except guest.Died as e:
             # The machine cannot even be asked.
             machine.reboot()
@@ -381,38 +396,47 @@ class Hunt:
             try:
                 machine.choose(mutant)
             except guest.Died as e:
-                raise Fail(f"the machine does not come up: {e}; see {machine.log}") from None
+                raise Down(f"the machine does not come up: {e}; see {machine.log}") from None
 
-    @staticmethod
-    def _noticed(machine, mutant, test):
+    def _noticed(self, machine, mutant, test):
         """What the test says of the mutant, if it says that of nothing else."""
         problem = machine.attempt(test)
-        if not problem or not machine.guest.process:
-            return problem
-        machine.restore(mutant)
+        if not problem:
+            return ""
+        if machine.guest.process:
+            machine.restore(mutant)
         if not machine.attempt(test):
             return problem
-        # Is it the mutant, or what one before has left?
+        # Is it the mutant, what one before has left, or a test that is not to be relied upon?
         machine.reboot()
-        machine.choose(mutant)
-        problem = machine.attempt(test)
+        reliable = not machine.attempt(test)
+        self._choose(machine, mutant, test.variant)
+        problem = machine.attempt(test) if reliable else ""
         if problem:
             machine.reboot()
         return problem
 
     def _from_boot(self, machine, mutant):
-        machine.reboot(mutant.number)
-        problem = ""
-        for test in self.tests:
-            if ":" in test.name and (problem := machine.attempt(test)):
-                break
+        """The same of one that is there while the kernel boots, against user space's tests."""
+        for variant in VARIANTS:
+            machine.become(variant)
+            machine.reboot(mutant.number)
+            for test in self.tests:
+                if ":" not in test.name or test.variant != variant or not machine.attempt(test):
+                    continue
+                machine.reboot()
+                if not machine.attempt(test):
+                    return test.name, test.name
+                machine.reboot(mutant.number)
         machine.reboot()
-        return problem, problem or "user space's tests noticed nothing"
+        return "", "user space's tests noticed nothing"
 
     def run(self, those, done):
         """done(mutant, what noticed it or "", words) of each, as they come."""
         def one(machine, mutant):
             killer, words = self.attempt(machine, mutant)
+            if self.stopping:       # of a machine that was ended
+                return
             with self.lock:
                 done(mutant, killer, words)
 
@@ -431,8 +455,9 @@ def report(search, there, path, everything=False):
     everything: those as well that nothing can notice
     """
     found, progress, start = {}, ui.Progress(), time.monotonic()
-    if not everything:
-        found = {m: ("", "not tried") for m in there if m.equivalent}
+    for m in there:
+        if m.untried or m.equivalent and not everything:
+            found[m] = "", m.untried or "not tried"
     progress.last = start
 
     def write():
@@ -445,8 +470,8 @@ def report(search, there, path, everything=False):
                 f.write("\n")
 
     def done(mutant, killer, words):
-        found[mutant] = killer, words
-        if not killer and not mutant.equivalent:
+        found[mutant] = killer, words or mutant.untried
+        if not killer and not mutant.equivalent and not mutant.untried:
             progress.clear()
             ui.note(f"SURVIVED {mutant}: {words}")
         elif killer and mutant.equivalent:
@@ -462,11 +487,15 @@ def report(search, there, path, everything=False):
     ui.step("summary")
     files = collections.defaultdict(collections.Counter)
     for m, (killer, _) in found.items():
-        files[m.file]["killed" if killer else "equivalent" if m.equivalent else "survived"] += 1
+        files[m.file]["killed" if killer else "untried" if m.untried else
+                      "equivalent" if m.equivalent else "survived"] += 1
     for file, score in sorted(files.items()):
-        good = score["killed"] + score["equivalent"]
-        ui.note(f"{file:36} {100 * good // sum(score.values()):4} %: {score['killed']:4} killed "
-                f"{score['equivalent']:4} equivalent {score['survived']:4} survived")
+        good, untried = score["killed"] + score["equivalent"], score["untried"]
+        ui.note(f"{file:36} {100 * good // (good + score['survived'] or 1):4} %: "
+                f"{score['killed']:4} killed {score['equivalent']:4} equivalent "
+                f"{score['survived']:4} survived" + (f" {untried:4} not tried" if untried else ""))
+    for why, number in collections.Counter(m.untried for m in found if m.untried).items():
+        ui.note(f"{number} not tried: {why}")
     total = sum(files.values(), collections.Counter())
     wrong = sum(bool(k and m.equivalent) for m, (k, _) in found.items())
     ui.say(f"{total['killed']} killed, {total['equivalent']} equivalent, {total['survived']} "

@@ -16,8 +16,16 @@ from lib.ui import Fail
 BOOT = 120      # seconds that a boot may take
 
 
-class Died(Exception):
+class Died(Fail):
     """The machine ended, or said nothing for too long."""
+
+
+class Refused(Fail):
+    """The agent's answer is an errno."""
+
+    def __init__(self, errno, text):
+        super().__init__(text)
+        self.errno = errno
 
 
 class Guest:
@@ -50,9 +58,12 @@ class Guest:
         lines.put(None)
 
     def _until(self, timeout, stop=lambda line: False):
-        """(the lines up to the agent's answer, or to one at which to stop, the answer)"""
-        found, end = [], time.monotonic() + timeout
-        while True:
+        """(the lines up to the agent's answer, or to one at which to stop, the answer)
+
+        The kernel's lines and the agent's come by ways of their own: each says when it is done.
+        """
+        found, answer, ended, end = [], None, False, time.monotonic() + timeout
+        while answer is None or not ended:
             try:
                 line = self.lines.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
@@ -60,10 +71,14 @@ class Guest:
             if line is None:
                 raise Died(_last(found))
             if m := re.search(r"agent: done (-?\d+)$", line):
-                return found, int(m[1])
-            found.append(line)
-            if stop(line):
-                return found, None
+                answer = int(m[1])
+            elif line.endswith("agent: end"):
+                ended = True
+            else:
+                found.append(line)
+                if stop(line):
+                    return found, None
+        return found, answer
 
     def ask(self, text, timeout=30, stop=lambda line: False):
         """Has the agent do it; see _until().  Boots if nothing runs."""
@@ -78,9 +93,11 @@ class Guest:
 
     def do(self, text, timeout=30):
         """The same, and fails if the answer is not 0; gives the lines."""
-        lines, answer = self.ask(text, timeout)
+        lines, answer = self.ask(text, timeout, judge.BAD_TEXT.search)
+        if answer is None:
+            raise Died(judge_text(lines[-1]))
         if answer:
-            raise Fail(f"{text}: {os.strerror(answer)}; see {self.log}")
+            raise Refused(answer, f"{text}: {os.strerror(answer)}; see {self.log}")
         return lines
 
     def kill(self):
@@ -107,7 +124,8 @@ def _last(lines):
     for line in lines:
         if judge.BAD_TEXT.search(line) and "[ cut here ]" not in line:
             return judge_text(line)
-    return "the machine ended"
+    said = [line for line in lines if line.strip()]
+    return f"the machine ended behind '{judge_text(said[-1])}'" if said else "the machine ended"
 
 
 def judge_text(line):

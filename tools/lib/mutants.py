@@ -25,6 +25,9 @@ OURS = re.compile(r"(arch/arm64|mm|lib|fs|kernel|drivers)/.*\.c")
 PRELUDE = ("#ifndef MUTANT\n_Bool mutant_is(unsigned int n);\n"
            "#define MUTANT(n) mutant_is(n)\n#endif\n")
 
+# So many does mutants.c know.
+MOST = 4096
+
 # What a place becomes: in front of it, behind it, and what to say of it.
 KINDS = {
     "cond": ("(!!(", ") != MUTANT({n}))", "negated"),
@@ -58,6 +61,7 @@ class Mutant:
     pokes: tuple = ()       # ((address, word, what it was), ...), of assembly
     nth: int = 1            # of those with the same key
     equivalent: str = ""    # why nothing can notice it
+    untried: str = ""       # why it is not in the kernel
 
     @property
     def key(self):

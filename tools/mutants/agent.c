@@ -6,7 +6,8 @@
  *	read FILE
  *	run PROGRAM [ARG]...
  *
- * and says "agent: done N" behind each: 0, an errno or the program's status.
+ * and says "agent: done N" behind each: 0, an errno or the program's status. The kernel has
+ * a way of its own to the console, and what it said is there once "agent: end" is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,6 +64,18 @@ static int run_program(char **args)
 	return status;
 }
 
+static void answer(int result)
+{
+	static const char end[] = "agent: end\n";
+	int fd = open("/dev/kmsg", O_WRONLY);
+
+	printf("agent: done %d\n", result);
+	fflush(stdout);
+	if (fd < 0 || write(fd, end, strlen(end)) < 0)
+		perror("/dev/kmsg");
+	close(fd);
+}
+
 int main(void)
 {
 	struct termios tty;
@@ -75,8 +88,7 @@ int main(void)
 		tty.c_lflag &= ~ECHO;
 		tcsetattr(0, TCSANOW, &tty);
 	}
-	printf("agent: done 0\n");
-	fflush(stdout);
+	answer(0);
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
 		rest = line;
@@ -93,8 +105,7 @@ int main(void)
 			args[n] = NULL;
 			result = run_program(args);
 		}
-		printf("agent: done %d\n", result);
-		fflush(stdout);
+		answer(result);
 	}
 	return 0;
 }

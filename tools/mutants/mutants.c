@@ -44,11 +44,12 @@ static int reached_show(struct seq_file *s, void *unused)
 {
 	unsigned int i;
 
-	for (i = 0; i < MAX_MUTANTS; i++) {
+	for (i = 0; i < MAX_MUTANTS; i++)
 		if (mutant_reached[i])
 			seq_printf(s, "mutant: reached %u\n", i);
-		mutant_reached[i] = false;
-	}
+	/* Or it is called again, with more room */
+	if (!seq_has_overflowed(s))
+		memset(mutant_reached, 0, sizeof(mutant_reached));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(reached);
@@ -80,9 +81,13 @@ static ssize_t case_write(struct file *file, const char __user *from, size_t n, 
 		suite = *at;
 		if (strcmp(suite->name, wanted))
 			continue;
-		kunit_suite_for_each_test_case(suite, c)
-			if (!strcmp(c->name, name) && found < MAX_SAME)
-				cases[found++] = *c;
+		kunit_suite_for_each_test_case(suite, c) {
+			if (strcmp(c->name, name))
+				continue;
+			if (found == MAX_SAME)
+				return -E2BIG;
+			cases[found++] = *c;
+		}
 		if (!found)
 			break;
 		all = suite->test_cases;
@@ -102,21 +107,26 @@ static const struct file_operations case_fops = {
 	.llseek		= noop_llseek,
 };
 
-/* "ADDRESS WORD", both in hexadecimal: text and tables are written by another mapping. */
+/*
+ * "ADDRESS OLD NEW", in hexadecimal: text and tables are written by another mapping. -ESTALE
+ * if something else is there, as where an alternative has been patched in.
+ */
 static ssize_t poke_write(struct file *file, const char __user *from, size_t n, loff_t *pos)
 {
 	unsigned long addr;
 	struct page *page;
 	char text[64];
+	u32 old, word;
 	void *map;
-	u32 word;
 
 	if (n >= sizeof(text) || copy_from_user(text, from, n))
 		return -EINVAL;
 	text[n] = '\0';
-	if (sscanf(text, "%lx %x", &addr, &word) != 2 || addr % sizeof(word) ||
+	if (sscanf(text, "%lx %x %x", &addr, &old, &word) != 3 || addr % sizeof(word) ||
 	    !virt_addr_valid(lm_alias(addr)))
 		return -EINVAL;
+	if (READ_ONCE(*(u32 *)addr) != old)
+		return -ESTALE;
 
 	page = virt_to_page(lm_alias(addr));
 	map = vmap(&page, 1, VM_MAP, PAGE_KERNEL);

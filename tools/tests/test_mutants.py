@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mutants: the places where C and assembly can be wrong, and what came of each."""
 
+import errno
 import os
 import subprocess
 import threading
@@ -289,6 +290,8 @@ class FakeMachine:
     def choose(self, mutant):
         self.chosen = mutant
         self.dirty = self.dirty or mutant.text in self.makes_dirty
+        if mutant.text == "alternative":
+            raise guest.Refused(errno.ESTALE, "stale")
 
     def restore(self, mutant):
         self.chosen = None
@@ -409,6 +412,41 @@ class Hunting(Case):
         with self.fails("Invalid argument"):
             hunt.attempt(self.machine, self.mutant("b"))
 
+    def test_what_is_not_there_is_not_tried(self):
+        hunt = self.hunt({("a", "s.quick")})
+        those = [self.mutant("alternative"), self.mutant("a"), self.mutant("b")]
+        those[2].untried = "the compiler refuses it"
+        self.assertEqual(auto.report(hunt, those, None), 0)
+        self.assertIn("100 %:    1 killed    0 equivalent    0 survived    2 not tried", self.heard())
+        self.assertIn("1 not tried: another instruction is there", self.heard())
+
+    def test_a_test_that_is_not_reliable_notices_nothing(self):
+        hunt = self.hunt({("a", "s.quick")})
+        once = []
+        attempt = self.machine.attempt
+
+        def flaky(test):        # with the mutant and twice without it
+            once.append(test.name)
+            return "s.quick" if once.count("s.quick") <= 3 and test.name == "s.quick" else \
+                attempt(test)
+
+        self.machine.attempt = flaky
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("a"))[0], "")
+
+    def test_from_the_boot_on(self):
+        """Who skips on a machine has noticed nothing there."""
+        hunt = self.hunt({("a", "p:two")})
+        hunt.tests = [auto.Test("p:one", 1), auto.Test("p:two", 1, variant="nomte"),
+                      auto.Test("s.quick", 1)]
+        hunt.boot = frozenset({7})
+        self.machine.lacking = {"nomte": ["p:one"], "": ["p:two"]}
+        self.machine.reboot = lambda mutant=0: setattr(
+            self.machine, "chosen", next((m for m in those if m.number == mutant), None))
+        those = [self.mutant("a", 7)]
+        self.assertEqual(hunt.attempt(self.machine, those[0])[0], "p:two")
+        those = [self.mutant("b", 7)]
+        self.assertEqual(hunt.attempt(self.machine, those[0])[0], "")
+
     def test_all_are_tried_and_counted(self):
         hunt = self.hunt({("a", "s.quick"), ("e", "s.quick")})
         those = [self.mutant(t) for t in "abe"]
@@ -429,17 +467,28 @@ class Guests(Case):
 
     def guest(self, script):
         path = os.path.join(self.tmp, "machine")
-        write(self.tmp, "machine", "#!/bin/sh\necho 'agent: done 0'\n" + script, 0o755)
+        write(self.tmp, "machine", "#!/bin/sh\necho 'agent: done 0'\necho 'agent: end'\n" + script, 0o755)
         made = guest.Guest([path], os.path.join(self.tmp, "log"))
         self.addCleanup(made.stop)
         return made
 
     def test_asked(self):
-        g = self.guest('while read line; do echo "said $line"; echo "agent: done 3"; done\n')
+        g = self.guest('while read line; do echo "said $line"; echo "agent: done 3"; echo "agent: end"; done\n')
         self.assertEqual(g.ask("this"), (["said this"], 3))
         with self.fails("this: No such process"):
             g.do("this")
         self.assertEqual(g.boots, 1)
+
+    def test_the_kernel_is_heard_to_its_end(self):
+        """It has a way of its own to the console, which may be the longer one."""
+        g = self.guest('while read line; do echo "agent: done 0"; sleep 0.3; '
+                       'echo "[    1.0] not ok 1 late"; echo "[    1.1] agent: end"; done\n')
+        self.assertEqual(g.ask("this"), (["[    1.0] not ok 1 late"], 0))
+
+    def test_what_is_bad_between_two_tests(self):
+        g = self.guest('read line\necho "WARNING: CPU: 0"\nsleep 60\n')
+        with self.assertRaisesRegex(guest.Died, "WARNING: CPU: 0"):
+            g.do("this")
 
     def test_ends_and_hangs(self):
         g = self.guest("read line\necho 'Kernel panic - not syncing: x'\n")
@@ -463,7 +512,7 @@ class Guests(Case):
         g.kill()
 
     def test_boots_again(self):
-        g = self.guest('while read line; do echo "agent: done 0"; done\n')
+        g = self.guest('while read line; do echo "agent: done 0"; echo "agent: end"; done\n')
         g.do("one")
         g.stop()
         g.do("two")

@@ -106,3 +106,6 @@ class Steps(Series):
                                            "--each", "03-third"])
         with unittest.mock.patch("lib.packages.need"), self.fails("03-third: no such step"):
             series.each(args, *tree.select(args), WHO)
+        args.out = "out"
+        with self.fails("--each writes nothing"):
+            series.each(args, *tree.select(args), WHO)

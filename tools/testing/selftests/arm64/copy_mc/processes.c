@@ -774,6 +774,7 @@ TEST_F(poison, futex_wait)
 	};
 	struct child *c = run_child(futex_wait, NULL);
 
+	ASSERT_NE(MAP_FAILED, (void *)(uintptr_t)w.uaddr);
 	EXPECT_CONSUMED(c, -1);
 
 	c = run_child(futex_waitv, NULL);
@@ -819,6 +820,7 @@ TEST_F(poison, futex_wake_op)
 	struct child *c = run_child(futex_wake_op, NULL);
 	char *fresh = fresh_page();
 
+	ASSERT_NE(MAP_FAILED, fresh);
 	EXPECT_CONSUMED(c, -1);
 
 	/* Here, too */
