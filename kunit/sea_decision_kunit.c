@@ -401,8 +401,8 @@ static int hold_mmap_lock(void *data)
 
 	mmap_write_lock(h->mm);
 	complete(&h->held);
-	for (i = 0; i < 1000 && !mmap_lock_is_contended(h->mm); i++)
-		msleep(1);
+	for (i = 0; i < 100 && !mmap_lock_is_contended(h->mm); i++)
+		msleep(20);
 	h->waited_for = mmap_lock_is_contended(h->mm);
 	mmap_write_unlock(h->mm);
 	kthread_complete_and_exit(&h->released, 0);
