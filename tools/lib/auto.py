@@ -98,7 +98,7 @@ def _text(prepared, name):
 
 
 def find(prepared, asked):
-    """The mutants of the C files, of those asked for, as (name, text of the file)."""
+    """The mutants of the overlay's files of C, or of those of them that are asked for."""
     git = prepared.git
     base, overlay = git.tree("base"), git.tree("overlay")
     names = [n for n in git.changed(base, overlay) if n in asked or not asked]
@@ -117,7 +117,7 @@ def build(args, result, there):
     prepared = result.tree
     where = os.path.join(prepared.home, "mutants")
     make = checks.Kernel(prepared, args.jobs)
-    for attempt in range(8):
+    for _ in range(8):
         tried = [m for m in there if not m.untried]
         texts = {name: mutants.rewritten(_text(prepared, name),
                                          [m for m in tried if m.file == name])
