@@ -412,6 +412,13 @@ def warnings(text, k):
     return found
 
 
+def asked_for(found, objects, changed):
+    """Those of them that are not of what make had to build first, as it does the vDSO."""
+    return collections.Counter({
+        (file, text): n for (file, text), n in found.items()
+        if not file.endswith((".c", ".S")) or f"{file[:-1]}o" in objects or file in changed})
+
+
 def suspects(found, objects):
     """The objects in which the warnings may be; not none, as some come with any."""
     files = {file for file, _text in found}
@@ -425,7 +432,8 @@ def new_warnings(k, name, objects, flags, **kwargs):
     _, text = k.objects(name, objects, *flags, **kwargs)
     if m := re.search(r".* is not available or not up to date", text):
         raise Fail(m[0])
-    ours = warnings(text, k)
+    ours = asked_for(warnings(text, k), objects, k.tree.git.changed(
+        k.tree.git.tree("base"), k.tree.git.tree("overlay")))
     if ours:
         there = suspects(ours, [o for o in objects if any(
             os.path.exists(os.path.join(k.base, o[:-1] + s)) for s in "cS")])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The checks' own judgement, on texts made up."""
 
+import collections
 import tempfile
 import types
 import unittest
@@ -119,6 +120,12 @@ class Code(unittest.TestCase):
 
 
 class Sparse(unittest.TestCase):
+    def test_whose_warnings(self):
+        found = collections.Counter({(f, "no"): 1 for f in (
+            "mm/a.c", "mm/b.c", "lib/c.S", "include/d.h")})
+        self.assertEqual({f for f, _ in checks.asked_for(found, ["mm/a.o"], ["lib/c.S"])},
+                         {"mm/a.c", "lib/c.S", "include/d.h"})
+
     def test_who_asks_for_the_kernel(self):
         """Suites that do are looked at for each kernel."""
         tmp = tempfile.TemporaryDirectory()
