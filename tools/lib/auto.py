@@ -25,8 +25,7 @@ ARGUMENTS = "kunit.enable=1 kunit.filter_glob=none printk.devkmsg=on"
 
 # Suites that a routine of assembly is held against.
 COPIES = re.compile(r"copy_|uaccess_|extable_|sea_genuine")
-# What half of all tests come by is held against those that are likely to notice, and others up
-# to so many seconds.
+# Seconds of tests that a mutant is held against; those that are likely to notice come first.
 ENOUGH = 60
 
 # What the first machine lacks, the second one may have.
@@ -67,14 +66,10 @@ def all_tests(prepared):
 
 def _tree_with(git, texts):
     """The overlay's tree object, with these texts as its files."""
-    with git.temp_index() as index:
-        overlay = git.tree("overlay")
-        git("read-tree", overlay, index=index)
-        modes = git.entries(overlay, texts)
-        blobs = {n: git("hash-object", "-w", "--stdin", stdin=t) for n, t in texts.items()}
-        git("update-index", "--index-info", index=index, stdin="".join(
-            f"{modes[n][0]} {blobs[n]}\t{n}\n" for n in texts))
-        return git("write-tree", index=index)
+    overlay = git.tree("overlay")
+    modes = git.entries(overlay, texts)
+    return git.tree_with({n: (modes[n][0], git("hash-object", "-w", "--stdin", stdin=t))
+                          for n, t in texts.items()}, overlay)
 
 
 def _refused(log, names):
@@ -117,14 +112,14 @@ def build(args, result, there):
     prepared = result.tree
     where = os.path.join(prepared.home, "mutants")
     make = checks.Kernel(prepared, args.jobs)
+    with open(os.path.join(mutants.DIR, "mutants.c"), encoding="utf-8") as f:
+        hook = _text(prepared, mutants.HOOK) + f.read()
     for _ in range(8):
         tried = [m for m in there if not m.untried]
         texts = {name: mutants.rewritten(_text(prepared, name),
                                          [m for m in tried if m.file == name])
                  for name in sorted({m.file for m in tried})}
-        hook = os.path.join(mutants.DIR, "mutants.c")
-        with open(hook, encoding="utf-8") as f:
-            texts[mutants.HOOK] = _text(prepared, mutants.HOOK) + f.read()
+        texts[mutants.HOOK] = hook
         with prepared.mutated(_tree_with(prepared.git, texts)):
             try:
                 make.make(checks.ARM64, result.dir, "-k", "Image.gz")
@@ -192,10 +187,6 @@ def fit(k):
 
 
 # -- the tests -----------------------------------------------------------------------------
-
-class Down(Fail):
-    """There is nothing to try a mutant on."""
-
 
 class Machine:
     """A guest, and how a test ends there."""
@@ -396,7 +387,7 @@ class Hunt:
             try:
                 machine.choose(mutant)
             except guest.Died as e:
-                raise Down(f"the machine does not come up: {e}; see {machine.log}") from None
+                raise Fail(f"the machine does not come up: {e}; see {machine.log}") from None
 
     def _noticed(self, machine, mutant, test):
         """What the test says of the mutant, if it says that of nothing else."""

@@ -83,6 +83,15 @@ class Git:
             return []       # nothing found, nothing said
         return [n.partition(":")[2] for n in names]
 
+    def tree_with(self, entries, onto=None):
+        """A tree object with these files, {name: (mode, blob)}, in place of those of onto."""
+        with self.temp_index() as index:
+            if onto:
+                self("read-tree", onto, index=index)
+            self("update-index", "--add", "--index-info", index=index, stdin="".join(
+                f"{mode} {blob}\t{name}\n" for name, (mode, blob) in entries.items()))
+            return self("write-tree", index=index)
+
     def changed(self, old, new):
         """The names of all files that differ between two trees."""
         return self.names("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)

@@ -375,7 +375,7 @@ class Series:
 
     def whole_tree(self, git, commit):
         """The kernel's tree with the files of a step's commit."""
-        return self._tree(git, git.entries(commit, self.files), self.base)
+        return git.tree_with(git.entries(commit, self.files), self.base)
 
     def message(self, name):
         return message(self.repo, name, self.variant)
@@ -392,20 +392,11 @@ class Series:
             f.write(os.path.join(self.git.dir, "objects") + "\n")
         return git
 
-    @staticmethod
-    def _tree(git, entries, onto=None):
-        with git.temp_index() as index:
-            if onto:
-                git("read-tree", onto, index=index)
-            git("update-index", "--add", "--index-info", index=index, stdin="".join(
-                f"{mode} {blob}\t{name}\n" for name, (mode, blob) in entries.items()))
-            return git("write-tree", index=index)
-
     def commits(self, git):
         """[commit of the base, of each step], in the scratch repository."""
         was, final = (git.entries(t, self.files) for t in (self.base, self.whole))
         now = dict(was)
-        trees = [self._tree(git, now)]
+        trees = [git.tree_with(now)]
         texts = {n: git.raw("cat-file", "blob", was[n][1]) if n in was else ""
                  for n in self.found}
         for step in range(len(self.names)):
@@ -415,13 +406,13 @@ class Series:
                 text = state(hunks, texts[name], step)
                 blob = git("hash-object", "-w", "--stdin", stdin=text)
                 now[name] = (final[name][0], blob)
-            trees.append(self._tree(git, now))
-        if (got := self._tree(git, now, self.base)) != self.whole:
+            trees.append(git.tree_with(now))
+        if (got := git.tree_with(now, self.base)) != self.whole:
             name = (git.changed(got, self.whole) or ["?"])[0]
             raise Fail(f"{name}: the sum of the steps is not the overlay's file; the tree is "
                        f"{got}, not {self.whole}")
         if self.entry:
-            trees.append(self._tree(git, {**now, **self._maintainers(git)}))
+            trees.append(git.tree_with({**now, **self._maintainers(git)}))
         commits = [git("commit-tree", trees[0], stdin=f"Linux {self.version}\n")]
         name, address = self.who
         for step, made in zip(self.steps(), trees[1:]):
@@ -453,8 +444,8 @@ class Series:
     def apply(self, top, patches):
         """Fails unless git am makes of the base's files the overlay's."""
         git = self.scratch(os.path.join(top, "am"))
-        base = self._tree(git, git.entries(self.base, self.files))
-        whole = self._tree(git, {**git.entries(self.whole, self.files), **self._maintainers(git)})
+        base = git.tree_with(git.entries(self.base, self.files))
+        whole = git.tree_with({**git.entries(self.whole, self.files), **self._maintainers(git)})
         git("reset", "-q", "--hard", git("commit-tree", base, stdin="base\n"))
         files = []
         for name in sorted(patches)[1:]:

@@ -13,12 +13,12 @@ from lib.ui import Fail
 SOURCE = re.compile(r"(arch/arm64|arch/x86|arch/powerpc|drivers|fs|kernel|mm|lib|kunit)/"
                     r"(?!tests/).*\.[cS]$")
 
+
 class Step(checks.Kernel):
     """A Kernel whose files are those of a step."""
 
     def __init__(self, prepared, jobs, base, git):
         super().__init__(prepared, jobs, base)
-        self.git = git
         self.top = git.top
         self.home = os.path.join(prepared.home, "steps")
 

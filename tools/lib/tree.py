@@ -319,12 +319,7 @@ class Tree:
     def base_with(self, tag, names):
         """A commit of the base and these files as they are now; the old one if that has them."""
         git, work = self.git, self.work_tree()
-        with git.temp_index() as index:
-            git("read-tree", self.base, index=index)
-            git("update-index", "--add", "--index-info", index=index, stdin="".join(
-                f"{mode} {blob}\t{name}\n"
-                for name, (mode, blob) in git.entries(work, names).items()))
-            tree = git("write-tree", index=index)
+        tree = git.tree_with(git.entries(work, names), self.base)
         ref = f"refs/tags/{tag}"
         old = git.ref(ref)
         if old and git.tree(old) == tree and git("rev-parse", f"{old}^") == self.base:
