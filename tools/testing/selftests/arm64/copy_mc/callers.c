@@ -756,7 +756,7 @@ TEST_F(poison, uffdio_copy)
 	EXPECT_TOLD(c, c->va, 12);
 	EXPECT_ISOLATED(c->pa, 1);
 	/* It copies with its locks, and once more without, if the page is there still. */
-	EXPECT_ABORTS_FROM_TO(worker_may_isolate() ? 1 : 2, 2);
+	EXPECT_ABORTS_OF_PAGE(2);
 }
 
 /*

@@ -67,6 +67,10 @@ FIXTURE_SETUP(poison)
 /* Who tries again may find the page isolated. */
 #define EXPECT_ABORTS_UP_TO(_n)	EXPECT_ABORTS_FROM_TO(1, _n)
 
+/* @_n of one page, which a worker may isolate after the first. */
+#define EXPECT_ABORTS_OF_PAGE(_n) \
+	EXPECT_ABORTS_FROM_TO(worker_may_isolate() ? 1 : (_n), _n)
+
 /* As often as somebody looks before a worker has isolated the page. */
 #define ABORTS_BEFORE_WORKER	100
 

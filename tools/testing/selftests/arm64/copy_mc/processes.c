@@ -41,7 +41,7 @@ static char *poisoned_pair(struct child *c)
 	EXPECT_TOLD(_victim, _victim->va, 12); \
 	EXPECT_TRUE(is_isolated_already(_victim->pa)); \
 	EXPECT_ISOLATED(_victim->pa, 1); \
-	EXPECT_ABORTS(_times); \
+	EXPECT_ABORTS_OF_PAGE(_times); \
 } while (0)
 
 #define EXPECT_CONSUMED(_child, _ret)	EXPECT_CONSUMED_TIMES(_child, _ret, 1)
