@@ -1747,13 +1747,14 @@ static bool is_zero(const char *p, size_t len)
 	return !*p && !memcmp(p, p + 1, len - 1);
 }
 
-/* The poison is in a page of the process's. */
+/* The poison is in a page of the process's. Without it a page is written. */
 static long loop_write(struct child *c)
 {
 	int fd = open_loop(c->arg, O_DIRECT);
 	char *p = loop_buffer();
 
 	fill_pages(p, PAGES * page_size);
+	need(pwrite(fd, p, page_size, 0) == (ssize_t)page_size, "write");
 	child_poison(c, p + DEAD * page_size);
 	return pwrite(fd, p, PAGES * page_size, 0);
 }
@@ -1849,6 +1850,41 @@ TEST_F_TIMEOUT(poison, loop_write_back, SLOW)
 	LOOP(.use = loop_write_back, .ret = -1, .err = EIO, .good = DEAD);
 }
 
+/* What the file says of a write for which it has no room */
+static long loop_write_full(struct child *c)
+{
+	const struct loop loop = { 0 };
+	struct loop_run run = { .row = &loop };
+	char *p = loop_buffer();
+	char size[32];
+	long ret;
+	int err;
+
+	snprintf(size, sizeof(size), "size=%lu", page_size);
+	need(!mkdir("/tmp/full", 0700) && !mount("full", "/tmp/full", "tmpfs", 0, size), "mount");
+	run.file = open("/tmp/full/disk", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	need(pwrite(run.file, p, page_size, 0) == (ssize_t)page_size &&
+	     !ftruncate(run.file, PAGES * page_size), "disk");
+	ret = pwrite(open_loop(&run, O_DIRECT), p, page_size, page_size);
+	err = errno;
+	umount2("/tmp/full", MNT_DETACH);
+	errno = err;
+	return ret;
+}
+
+TEST_F(poison, loop_write_full)
+{
+	struct child *c;
+
+	if (access("/dev/loop-control", F_OK))
+		SKIP(return, "needs BLK_DEV_LOOP");
+	c = run_child(loop_write_full, NULL);
+	rmdir("/tmp/full");
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, ENOSPC);
+	EXPECT_ABORTS(0);
+}
+
 /*
  * The driver asks for the rest of what was read in part: that consumes it once
  * more, if it has not been isolated by then.
@@ -1873,8 +1909,8 @@ TEST_F(poison, loop_read_nothing)
 /*
  * A file system in user space that is one file, of two pages. The poison is in a
  * page that the client writes, and the server reads it as part of the request; or it
- * is in a page that the server answers a read with. The request fails, and the next
- * one is served.
+ * is in a page that the server answers a read with, or in the head of that answer. The
+ * request fails, and the next one is served.
  */
 
 #define FUSE_FILE	"/tmp/fuse"
@@ -1882,6 +1918,7 @@ TEST_F(poison, loop_read_nothing)
 struct fuse {
 	bool write;
 	bool cached;		/* through the page cache, which is the client's copy */
+	bool head;		/* the poison is in the head of an answer */
 	int dev;
 };
 
@@ -1902,6 +1939,31 @@ static ssize_t fuse_answer(int dev, uint64_t unique, int err, void *data, size_t
 	struct iovec iov[] = { { &head, sizeof(head) }, { data, len } };
 
 	return writev(dev, iov, len ? 2 : 1);
+}
+
+/* The same with a page of data, of which the second one of @p, or the head, is poisoned */
+static ssize_t fuse_answer_poisoned(struct child *c, uint64_t unique, char *p)
+{
+	const struct fuse *run = c->arg;
+	struct fuse_out_header *head = (void *)(p + page_size);
+	struct iovec iov[] = { { head, sizeof(*head) }, { p, page_size } };
+	ssize_t n;
+
+	if (!run->head) {
+		child_poison(c, p + page_size);
+		return fuse_answer(run->dev, unique, 0, c->va, page_size);
+	}
+	*head = (struct fuse_out_header){ .len = sizeof(*head) + page_size, .unique = unique };
+	child_poison(c, head);
+	n = writev(run->dev, iov, 2);
+	/* The kernel does not know which request that was for. */
+	if (n < 0) {
+		int err = errno;
+
+		fuse_answer(run->dev, unique, EIO, NULL, 0);
+		errno = err;
+	}
+	return n;
 }
 
 /* Serve until the file is unmounted. Return how the request with poison ended. */
@@ -1946,8 +2008,7 @@ static long fuse_serve(struct child *c)
 				fuse_answer(run->dev, in->unique, 0, p, page_size);
 				continue;
 			}
-			child_poison(c, p + page_size);
-			n = fuse_answer(run->dev, in->unique, 0, c->va, page_size);
+			n = fuse_answer_poisoned(c, in->unique, p);
 			end = n < 0 ? errno : -1;
 			continue;
 		case FUSE_WRITE:
@@ -2056,6 +2117,12 @@ TEST_F(poison, fuse_write_cached)
 TEST_F(poison, fuse_read)
 {
 	do_fuse(_metadata, self, (struct fuse){ });
+}
+
+/* fuse_copy_one() */
+TEST_F(poison, fuse_read_head)
+{
+	do_fuse(_metadata, self, (struct fuse){ .head = true });
 }
 
 /*
@@ -2305,11 +2372,22 @@ static long dax_cow(struct child *c)
 
 static long dax_cow_new(struct child *c)
 {
+	char *p, *shared;
+	long ret;
 	int fd;
 
 	dax_poison(c, &fd, MAP_SHARED);
-	c->va = map_dax(fd, MAP_PRIVATE) + 3 * page_size;
-	return child_store(c->va, 1) < 0 ? 0 : -1;
+	shared = c->va - 3 * page_size;
+	p = map_dax(fd, MAP_PRIVATE);
+
+	/* Its neighbour is copied, and nothing of what is behind that. */
+	need(!child_store(p + 2 * page_size, 1), "neighbour");
+	need(!memcmp(p + 2 * page_size + 1, shared + 2 * page_size + 1, page_size - 1), "data");
+
+	c->va = p + 3 * page_size;
+	ret = child_store(c->va, 1) < 0 ? 0 : -1;
+	need(!phys_addr(c->va), "page that is missing");
+	return ret;
 }
 
 /* A disk of the device mapper, whose writes are kept on the persistent memory */

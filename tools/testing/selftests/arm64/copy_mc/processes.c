@@ -6,6 +6,7 @@
  * The pages of a test are a pair: the first is good, the second is poisoned.
  */
 #include <fcntl.h>
+#include <linux/elf.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <linux/kernel-page-flags.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <time.h>
 
 #include "fixture.h"
@@ -1143,6 +1145,82 @@ static long readv_remote(struct child *c)
 TEST_F(poison, process_vm_readv)
 {
 	do_remote(_metadata, self, readv_remote, page_size, 0);
+}
+
+/* In init, which waits for a program: its process_vm_readv() of the poisoned page */
+static long readv_by_init(struct child *c)
+{
+	struct child *other = c->arg;
+	struct user_regs_struct was, now;
+	struct iovec regs = { &now, sizeof(now) };
+	const uint32_t svc = 0xd4000001;
+	uint32_t insn;
+	int status = 0;
+	struct {
+		struct iovec here, there;
+		char buf[16];
+	} *args;
+
+	if (ptrace(PTRACE_ATTACH, 1, NULL, NULL) || waitpid(1, NULL, __WALL) != 1 ||
+	    ptrace(PTRACE_GETREGSET, 1, NT_PRSTATUS, &regs))
+		return -2;
+	was = now;
+
+	/* The system call begins again, or is over. */
+	insn = ptrace(PTRACE_PEEKTEXT, 1, now.pc, NULL);
+	if (insn != svc)
+		now.pc -= sizeof(insn);
+	/* Below its stack pointer is nothing of its own. */
+	args = (void *)(now.sp - 512);
+	if (ptrace(PTRACE_POKEDATA, 1, &args->here.iov_base, args->buf) ||
+	    ptrace(PTRACE_POKEDATA, 1, &args->here.iov_len, sizeof(args->buf)) ||
+	    ptrace(PTRACE_POKEDATA, 1, &args->there.iov_base, other->va) ||
+	    ptrace(PTRACE_POKEDATA, 1, &args->there.iov_len, sizeof(args->buf)))
+		return -3;
+	now.regs[8] = SYS_process_vm_readv;
+	now.regs[0] = other->pid;
+	now.regs[1] = (uintptr_t)&args->here;
+	now.regs[2] = 1;
+	now.regs[3] = (uintptr_t)&args->there;
+	now.regs[4] = 1;
+	now.regs[5] = 0;
+	if (ptrace(PTRACE_SETREGSET, 1, NT_PRSTATUS, &regs))
+		return -4;
+	do {	/* A child of init's may end meanwhile. */
+		if (ptrace(PTRACE_SINGLESTEP, 1, NULL, NULL) || waitpid(1, &status, __WALL) != 1)
+			return -5;
+	} while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGCHLD);
+	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP ||
+	    ptrace(PTRACE_GETREGSET, 1, NT_PRSTATUS, &regs))
+		return -6;
+	errno = -now.regs[0];
+
+	now = was;
+	if (ptrace(PTRACE_SETREGSET, 1, NT_PRSTATUS, &regs) ||
+	    ptrace(PTRACE_DETACH, 1, NULL, NULL))
+		return -7;
+	return -1;
+}
+
+/* Without init there is no machine: no signal is forced on it. */
+TEST_F(poison, init_reads)
+{
+	struct child *other, *c;
+
+	if (!rig)
+		SKIP(return, "needs RIG");
+	other = child_start(hold, NULL);
+	ASSERT_TRUE(child_await(other, 1));
+	c = run_child(readv_by_init, other);
+
+	EXPECT_EXITED(c);
+	EXPECT_RET(c, -1, EFAULT);
+	EXPECT_NO_SIGBUS(c);
+	EXPECT_ISOLATED(other->pa, 1);
+	EXPECT_ABORTS(1);
+	EXPECT_UNHARMED(other);
+	EXPECT_ISOLATED(other->pa, 1);
+	EXPECT_ABORTS(1);
 }
 
 static long peek(struct child *c)
