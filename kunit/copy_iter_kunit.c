@@ -14,6 +14,7 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/random.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -421,7 +422,7 @@ static void iter_page_to_user(struct kunit *test)
 					 MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	struct sea_inject si = { .fsc = ESR_ELx_FSC_EXTABT };
 	struct iov_iter iter;
-	size_t p, copied;
+	size_t p, start, copied;
 	int err;
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
@@ -437,17 +438,57 @@ static void iter_page_to_user(struct kunit *test)
 		si.poison[0] = (struct sea_poison){ p, PAGE_SIZE - p };
 		iov_iter_ubuf(&iter, ITER_DEST, (void __user *)to, PAGE_SIZE);
 		KUNIT_ASSERT_EQ(test, fault_in_iov_iter_writeable(&iter, PAGE_SIZE), 0);
+		start = 0;
 		sea_inject_arm(&si);
-		if (p % 2)
-			copied = copy_page_to_iter(page, 0, PAGE_SIZE, &iter);
-		else
+		if (p % 2) {
+			/* Its line begins elsewhere than what is loaded at a time. */
+			start = 13;
+			copied = copy_page_to_iter(page, start, PAGE_SIZE - start, &iter);
+		} else {
 			copied = copy_to_iter(page_address(page), PAGE_SIZE, &iter);
+		}
 		sea_inject_disarm(&si);
 		KUNIT_ASSERT_EQ(test, si.fixed, 1);
-		KUNIT_ASSERT_LE(test, copied, p);
-		KUNIT_ASSERT_LE(test, p - copied, MAX_OVER);
+		KUNIT_ASSERT_LE(test, start + copied, p);
+		KUNIT_ASSERT_LE(test, p - start - copied, MAX_OVER);
+		if (start)
+			KUNIT_ASSERT_GE(test, start + copied, round_down(p, 64));
 		/* There are those who try again once all of it is there. */
 		KUNIT_ASSERT_EQ(test, fault_in_iov_iter_writeable(&iter, 8), 8);
+	}
+}
+
+static void free_two_pages(void *pages)
+{
+	__free_pages(pages, 1);
+}
+
+/* Without poison one page after the other is copied, with room for more. */
+static void iter_pages_to_kernel(struct kunit *test)
+{
+	struct page *pages = alloc_pages(GFP_KERNEL | __GFP_COMP, 1);
+	size_t n = 2 * PAGE_SIZE, start;
+	struct iov_iter iter;
+	struct kvec vec;
+	u8 *to;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_two_pages, pages), 0);
+	to = kunit_kzalloc(test, n + 16, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, to);
+	get_random_bytes(page_address(pages), n);
+	vec = (struct kvec){ to, n + 16 };
+
+	for (start = 0; start < n; start += 1000) {
+		iov_iter_kvec(&iter, ITER_DEST, &vec, 1, n + 16);
+		KUNIT_EXPECT_EQ(test, copy_page_to_iter(pages, start, n - start, &iter), n - start);
+		KUNIT_EXPECT_EQ(test, memcmp(to, page_address(pages) + start, n - start), 0);
+
+		memset(to, 0, n);
+		iov_iter_kvec(&iter, ITER_DEST, &vec, 1, n + 16);
+		KUNIT_EXPECT_EQ(test, copy_page_to_iter_nofault(pages, start, n - start, &iter),
+				n - start);
+		KUNIT_EXPECT_EQ(test, memcmp(to, page_address(pages) + start, n - start), 0);
 	}
 }
 
@@ -457,7 +498,7 @@ static const struct overlap {
 	size_t n;
 } overlaps[] = {
 	{ 1, 2 }, { 1, 300 }, { 7, 64 }, { 16, 100 }, { 63, 64 }, { 64, 65 }, { 64, 1000 },
-	{ 100, 2000 }, { 299, 300 }, { 300, 300 }, { -1, 2 }, { -1, 300 }, { -7, 64 },
+	{ 100, 2000 }, { 299, 300 }, { 300, 300 }, { 500, 300 }, { -1, 2 }, { -1, 300 }, { -7, 64 },
 	{ -16, 100 }, { -63, 64 }, { -64, 65 }, { -64, 1000 }, { -100, 2000 }, { -300, 300 },
 	{ 0, 300 },
 };
@@ -499,8 +540,8 @@ static void iter_overlap(struct kunit *test)
 			continue;
 		}
 		KUNIT_EXPECT_LE(test, copied, p);
-		/* In ascending order, by 64 bytes */
-		if (o->shift <= 0)
+		/* In ascending order, by 64 bytes, unless that overwrites what is to be copied */
+		if (o->shift <= 0 || o->shift >= (long)o->n)
 			KUNIT_EXPECT_LE(test, p - copied, 64 + MAX_OVER);
 		KUNIT_EXPECT_EQ(test, memcmp(s->si.alias + to, s->pattern + from, copied), 0);
 		KUNIT_EXPECT_EQ(test, memcmp(s->si.alias, s->pattern, min(from, to)), 0);
@@ -528,16 +569,24 @@ static void iter_overlap_flushcache(struct kunit *test)
 
 #define POISONED	900	/* a byte; its line begins at 896 */
 
-/* An abort at that byte of the memory of @s */
-static void abort_once(struct kunit *test, struct source *s)
+/* An abort at that byte of the memory of @s; what is not copied */
+static unsigned long meet_poison(struct source *s)
 {
 	unsigned long left;
 
 	s->si.poison[0] = (struct sea_poison){ POISONED, 1 };
 	sea_inject_arm(&s->si);
-	left = memcpy_mc(s->to, (void *)s->si.trap, s->size);
+	if (s->user)
+		left = raw_copy_from_user(s->to, (void __user *)s->si.trap, s->size);
+	else
+		left = memcpy_mc(s->to, (void *)s->si.trap, s->size);
 	sea_inject_disarm(&s->si);
-	KUNIT_ASSERT_GE(test, left, s->size - POISONED);
+	return left;
+}
+
+static void abort_once(struct kunit *test, struct source *s)
+{
+	KUNIT_ASSERT_GE(test, meet_poison(s), s->size - POISONED);
 }
 
 /* What is asked of it, and how many bytes are in front of the poison */
@@ -578,33 +627,49 @@ static void iter_asked(struct kunit *test)
 struct asker {
 	struct irq_work work;
 	struct task_struct *victim;
-	const u8 *from;
+	struct source *s;
 	size_t before;
+	unsigned long left;
 };
 
 static void ask_in_irq(struct irq_work *work)
 {
 	struct asker *a = container_of(work, struct asker, work);
 
-	if (current == a->victim && in_hardirq())
-		a->before = before_poison(a->from, SZ_4K);
+	if (current != a->victim || !in_hardirq())
+		return;
+	a->before = before_poison((u8 *)a->s->si.trap, SZ_4K);
+	if (a->before == SZ_4K)
+		a->left = meet_poison(a->s);
 }
 
-/* An interrupt has not met it, whomever it interrupted. */
+/* An interrupt has not met what the task has that it interrupted, nor the other way round. */
 static void iter_asked_in_irq(struct kunit *test)
 {
 	struct source *s = source_init(test, SZ_4K);
-	struct asker a = { .work = IRQ_WORK_INIT_HARD(ask_in_irq), .victim = current,
-			   .from = (u8 *)s->si.trap };
+	struct asker a = { .work = IRQ_WORK_INIT_HARD(ask_in_irq), .victim = current, .s = s };
+
+	sea_interrupt(&a.work);
+	KUNIT_EXPECT_GE(test, a.left, SZ_4K - POISONED);
+	KUNIT_EXPECT_EQ(test, before_poison((u8 *)s->si.trap, SZ_4K), SZ_4K);
 
 	abort_once(test, s);
-	preempt_disable();
-	irq_work_queue(&a.work);
-	while (irq_work_is_busy(&a.work))
-		cpu_relax();
-	preempt_enable();
+	sea_interrupt(&a.work);
 	KUNIT_EXPECT_EQ(test, a.before, SZ_4K);
-	KUNIT_EXPECT_EQ(test, before_poison(a.from, SZ_4K), 896);
+	KUNIT_EXPECT_EQ(test, before_poison((u8 *)s->si.trap, SZ_4K), 896);
+}
+
+/* The poison went with its page. */
+static void iter_asked_of_another_page(struct kunit *test)
+{
+	struct source *s = source_alloc(test, SZ_4K, true);
+
+	abort_once(test, s);
+	KUNIT_EXPECT_EQ(test, before_poison((u8 *)s->si.trap, SZ_4K), 896);
+
+	abort_once(test, s);
+	KUNIT_ASSERT_EQ(test, put_user(1, (u8 __user *)s->si.trap), 0);
+	KUNIT_EXPECT_EQ(test, before_poison((u8 *)s->si.trap, SZ_4K), SZ_4K);
 }
 
 /* A guest's PAR_EL1 may be there, and stays. */
@@ -655,12 +720,14 @@ static struct kunit_case iter_cases[] = {
 	KUNIT_CASE(iter_user_fault_in),
 	KUNIT_CASE(iter_truncated),
 	KUNIT_CASE(iter_page_to_user),
+	KUNIT_CASE(iter_pages_to_kernel),
 	KUNIT_CASE(iter_far_from_end),
 	KUNIT_CASE(iter_user_faults),
 	KUNIT_CASE(iter_atomic),
 	KUNIT_CASE(iter_write),
 	KUNIT_CASE(iter_asked),
 	KUNIT_CASE(iter_asked_in_irq),
+	KUNIT_CASE(iter_asked_of_another_page),
 	KUNIT_CASE(iter_asked_with_par),
 	KUNIT_CASE(iter_asked_anywhere),
 	KUNIT_CASE_PARAM(iter_overlap, overlap_gen_params),

@@ -314,11 +314,7 @@ static void fail_copy_in_irq(struct process *p)
 	struct irq_copy c = { .work = IRQ_WORK_INIT_HARD(copy_in_irq), .p = p,
 			      .victim = current };
 
-	preempt_disable();
-	irq_work_queue(&c.work);
-	while (irq_work_is_busy(&c.work))
-		cpu_relax();
-	preempt_enable();
+	sea_interrupt(&c.work);
 }
 
 struct softirq_copy {
@@ -346,12 +342,16 @@ static void fail_copy_in_softirq(struct process *p)
 	tasklet_kill(&c.tasklet);
 }
 
-/* APEI remembers errors that it has printed, and it does not print each. */
+/*
+ * APEI remembers errors that it has printed, and it does not print each. The page is
+ * isolated by the second one as well.
+ */
 static void fail_copy_alike(struct process *p)
 {
 	msleep(5100);
 	fail_copy(p, &p->kernel);
 	return_to_user(p);
+	ClearPageHWPoison(virt_to_page((void *)p->kernel.trap));
 	sea_rig_repeat();
 	fail_copy(p, &p->kernel);
 }
@@ -402,9 +402,15 @@ static int spawn(struct process *p)
 	return pid < 0 ? pid : 0;
 }
 
-static const struct scenario fork_child = { .act = fail_kernel_copy, .signals = 1 };
+static void fail_if_none_was_met(struct process *p)
+{
+	if (before_poison((void *)p->kernel.trap, LEN) == LEN)
+		fail_kernel_copy(p);
+}
 
-/* A child has nothing to do with what its parent has pending. */
+static const struct scenario fork_child = { .act = fail_if_none_was_met, .signals = 1 };
+
+/* A child has nothing to do with what its parent has pending, or has met. */
 static void fork_with_sigbus_pending(struct process *p)
 {
 	struct process *c = kmemdup(p, sizeof(*p), GFP_KERNEL);
@@ -511,6 +517,7 @@ static const struct scenario genuines[] = {
 	{ "process, alike", fail_copy_alike, 2, 2 },
 	{ "kernel thread", fail_kernel_copy, 1, 0, .kthread = true, .no_mm = true },
 	{ "kernel thread with mm", fail_kernel_copy, 1, 0, .kthread = true },
+	{ "no mm", fail_kernel_copy, 1, 0, .no_mm = true },
 	{ "user worker", fail_copy_as_worker, 1, 0, .worker = true },
 	{ "reclaim", fail_copy_in_reclaim, 1, 0 },
 	{ "interrupt", fail_copy_in_irq, 1, 0 },
@@ -520,6 +527,7 @@ static const struct scenario genuines[] = {
 	  .no_address = true },
 	{ "no address, kernel thread with mm", fail_kernel_copy, 1, 0, .kthread = true,
 	  .no_address = true },
+	{ "no address, no mm", fail_kernel_copy, 1, 0, .no_mm = true, .no_address = true },
 	{ "no address, user worker", fail_copy_as_worker, 1, 0, .worker = true,
 	  .no_address = true },
 	{ "no address, interrupt", fail_copy_in_irq, 1, 0, .no_address = true },

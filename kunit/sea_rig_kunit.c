@@ -707,19 +707,13 @@ static void tell_with_irqs_off(struct irq_work *work)
 	local_irq_restore(flags);
 }
 
-static void tell_in_irq(struct irq_work *work)
-{
-	irq_work_queue(work);
-	irq_work_sync(work);
-}
-
 static const struct context {
 	const char *name;
 	void (*tell)(struct irq_work *work);
 } contexts[] = {
 	{ "task", tell_in_task },
 	{ "interrupts disabled", tell_with_irqs_off },
-	{ "interrupt", tell_in_irq },
+	{ "interrupt", sea_interrupt },
 };
 
 KUNIT_ARRAY_PARAM_DESC(context, contexts, name);

@@ -9,6 +9,7 @@
 #include <linux/acpi.h>
 #include <linux/bitfield.h>
 #include <linux/extable.h>
+#include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -763,6 +764,22 @@ int sea_inject_page(struct kunit *test, struct sea_inject *si,
 	set_direct_map_invalid_noflush(page);
 	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 	return 0;
+}
+
+/**
+ * sea_interrupt() - interrupt the current task with some work
+ * @work: made with IRQ_WORK_INIT_HARD()
+ *
+ * Waits until it has been done, on this CPU. To be called with interrupts enabled; does not
+ * sleep.
+ */
+void sea_interrupt(struct irq_work *work)
+{
+	preempt_disable();
+	irq_work_queue(work);
+	while (irq_work_is_busy(work))
+		cpu_relax();
+	preempt_enable();
 }
 
 /**

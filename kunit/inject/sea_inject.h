@@ -20,6 +20,7 @@
 
 #include "hook.h"
 
+struct irq_work;
 struct kunit;
 struct page;
 
@@ -160,6 +161,8 @@ int sea_inject_edge(struct kunit *test, struct sea_inject *si, size_t size);
 int sea_inject_user(struct kunit *test, struct sea_inject *si, size_t size);
 int sea_inject_page(struct kunit *test, struct sea_inject *si,
 		    struct page *page);
+
+void sea_interrupt(struct irq_work *work);
 
 /**
  * struct sea_access - what an instruction does to memory
