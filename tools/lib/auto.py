@@ -27,6 +27,8 @@ ARGUMENTS = "kunit.enable=1 kunit.filter_glob=none printk.devkmsg=on"
 COPIES = re.compile(r"copy_|uaccess_|extable_|sea_genuine")
 # Seconds of tests that a mutant is held against; those that are likely to notice come first.
 ENOUGH = 60
+# Seconds that asking for any takes besides.
+OVERHEAD = 0.2
 
 # What the first machine lacks, the second one may have.
 VARIANTS = ("", "nomte")
@@ -331,15 +333,22 @@ class Hunt:
         return those
 
     def candidates(self, mutant):
-        """The tests that may notice it; those first that noticed others there."""
+        """The tests that may notice it; those first that most likely do in a second.
+
+        Those are the ones that noticed others there, or are quick.
+        """
         if mutant.pokes:
             found = [t for t in self.tests if COPIES.match(t.name)]
         else:
             found = [t for t in self.tests if mutant.number in t.reached]
         with self.lock:
             here, nearby = (dict(self.kills[p]) for p in _places(mutant))
-        return sorted(found, key=lambda t: (VARIANTS.index(t.variant), -here.get(t.name, 0),
-                                            -nearby.get(t.name, 0), t.seconds))
+
+        def likely(test):
+            return (1 + 2 * here.get(test.name, 0) + nearby.get(test.name, 0)) / (
+                test.seconds + OVERHEAD)
+
+        return sorted(found, key=lambda t: (VARIANTS.index(t.variant), -likely(t)))
 
     def attempt(self, machine, mutant):
         """(what noticed it or "", words)"""
@@ -382,12 +391,13 @@ class Hunt:
         machine.become(variant)
         try:
             machine.choose(mutant)
-        except guest.Died:      # of what one before has left
+        except guest.Died:      # of what one before has left, or of this one
             machine.reboot()
             try:
-                machine.choose(mutant)
+                machine.reached()
             except guest.Died as e:
                 raise Fail(f"the machine does not come up: {e}; see {machine.log}") from None
+            machine.choose(mutant)
 
     def _noticed(self, machine, mutant, test):
         """What the test says of the mutant, if it says that of nothing else."""

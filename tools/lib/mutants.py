@@ -221,12 +221,13 @@ COND_MASK, COND = 0xff000010, 0x54000000          # b.cond
 COMPARE_MASK, COMPARE = 0x7e000000, 0x34000000    # cbz, cbnz
 TEST_MASK, TEST = 0x7e000000, 0x36000000          # tbz, tbnz
 NOP = 0xd503201f
+BTI_C = 0xd503245f                                # gcc's kernels take no notice of it
 ENTRY = struct.Struct("<iihh")                    # of the exception table
 
 
 def words(word):
     """[(what is wrong, another word)] of an instruction."""
-    if word == NOP:
+    if word in (NOP, BTI_C):
         return []
     found = [("left out", NOP)]
     if word & COND_MASK == COND:

@@ -359,12 +359,23 @@ class Hunting(Case):
     def test_a_machine_that_does_not_come_up(self):
         hunt = self.hunt({})
 
+        def choose(mutant=None):
+            raise guest.Died("hang")
+
+        self.machine.choose = self.machine.reached = choose
+        with self.fails("the machine does not come up: hang"):
+            hunt.attempt(self.machine, self.mutant("b"))
+
+    def test_a_mutant_that_no_machine_survives(self):
+        hunt = self.hunt({})
+
         def choose(mutant):
             raise guest.Died("hang")
 
         self.machine.choose = choose
-        with self.fails("the machine does not come up: hang"):
-            hunt.attempt(self.machine, self.mutant("b"))
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("b")),
+                         ("hang", "between two tests: hang"))
+        self.assertEqual(self.machine.reboots, 2)
 
     def test_enough_is_enough(self):
         hunt = self.hunt({("a", "s.slow")})
@@ -377,8 +388,9 @@ class Hunting(Case):
     def test_who_noticed_others_comes_first(self):
         hunt = self.hunt({("a", "s.slow")})
         self.assertEqual([t.name for t in hunt.candidates(self.mutant("x"))], ["s.quick", "s.slow"])
-        hunt.attempt(self.machine, self.mutant("a"))
-        self.assertEqual([t.name for t in hunt.candidates(self.mutant("x"))], ["s.slow", "s.quick"])
+        for want in (["s.quick", "s.slow"], ["s.slow", "s.quick"]):     # it takes five times as long
+            hunt.attempt(self.machine, self.mutant("a"))
+            self.assertEqual([t.name for t in hunt.candidates(self.mutant("x"))], want)
 
     def test_what_another_has_left_is_no_kill(self):
         hunt = self.hunt({("a", "s.quick")}, ("dirt",))
