@@ -8,7 +8,11 @@ One is a file tools/mutations/NAME.patch, for the prepared tree:
     Variant: nomops             the machine that it takes, as of ./tools/run --variant
     Selftests: callers:cow      the selftests, not the suites, are what must notice
     Equivalent: why             no case can notice it
+    Policy: WORD VALUE, ...     it is right if CONTRACT_WORD has that value
     --- a/arch/arm64/...
+
+One with a policy is held to three things: some case notices it, none does under a contract of
+that policy, and under that some case notices the implementation as it is.
 """
 
 import dataclasses
@@ -24,8 +28,9 @@ from lib.overlay import KERNELS, Overlay
 from lib.ui import Fail
 
 DIR = "tools/mutations"
+CONTRACT = "kunit/contract/ours.h"
 
-_HEADER = re.compile(r"(Kernel|Variant|Selftests|Equivalent): *(.+)")
+_HEADER = re.compile(r"(Kernel|Variant|Selftests|Equivalent|Policy): *(.+)")
 
 
 @dataclasses.dataclass
@@ -37,10 +42,11 @@ class Mutation:
     variant: str = ""
     selftests: str = ""
     equivalent: str = ""
+    policy: str = ""
 
     def __str__(self):
         more = [f"{self.kernel} only"] if self.kernel else []
-        more += [m for m in (self.variant, self.selftests) if m]
+        more += [m for m in (self.variant, self.selftests, self.policy) if m]
         more += ["equivalent"] if self.equivalent else []
         return f"{self.name:46} {self.description}" + (f" ({', '.join(more)})" if more else "")
 
@@ -58,7 +64,7 @@ def read(path):
         m = _HEADER.fullmatch(line)
         if not m or m[1].lower() in fields:
             raise Fail(f"{path}: '{line}' is no header, or one too many; there are Kernel, "
-                       "Variant, Selftests, Equivalent")
+                       "Variant, Selftests, Equivalent, Policy")
         fields[m[1].lower()] = m[2].strip()
     if fields.get("kernel", KERNELS[0]) not in KERNELS:
         raise Fail(f"{path}: no such kernel; there are {', '.join(KERNELS)}")
@@ -107,7 +113,32 @@ def trees(prepared, mutations):
                 wrong.append(f"{DIR}/{m.name}.patch: adds or removes a file")
     if wrong:
         raise Fail(f"{'; '.join(wrong)}; nothing was built")
+    for m in mutations:
+        if m.policy:
+            _contract(m, git)
     return found
+
+
+def _contract(m, git):
+    """The text of our contract, but of this mutation's policy."""
+    text = git("cat-file", "blob", f"{git.tree('overlay')}:{CONTRACT}") + "\n"
+    for words in m.policy.split(","):
+        word, _, value = words.strip().partition(" ")
+        text, number = re.subn(
+            rf"^(#define CONTRACT_{re.escape(word)}\t+)(?!\t|{re.escape(value)}$).+",
+            lambda found, to=value: found[1] + to, text, flags=re.M)
+        if not number or not value:
+            raise Fail(f"{m.path}: '{words.strip()}' is no policy; give WORD VALUE, a CONTRACT_WORD "
+                       f"of {CONTRACT} and what that is not already")
+    return text
+
+
+def under_policy(prepared, m, changed):
+    """Tree objects of the mutation and of the overlay, both under the mutation's policy."""
+    git = prepared.git
+    blob = git("hash-object", "-w", "--stdin", stdin=_contract(m, git))
+    return [git.tree_with({CONTRACT: (git.entries(t, [CONTRACT])[CONTRACT][0], blob)}, t)
+            for t in (changed, git.tree("overlay"))]
 
 
 def fit(k):
@@ -122,6 +153,9 @@ def fit(k):
                 wrong.append(_misfit(m, k.tree, e))
     if wrong:
         raise Fail("; ".join(wrong))
+    for m in ours:
+        if m.policy:
+            _contract(m, git)
     return f"{len(ours)} patches"
 
 
@@ -223,3 +257,15 @@ def outcome(mutation, killer):
     if mutation.equivalent:
         return "equivalent", f"survived as it must: {mutation.equivalent}"
     return "survived", "SURVIVED"
+
+
+def under_policy_outcome(mutation, words, killer, ours):
+    """The same of a killed one under its policy.
+
+    words: those so far; killer: what noticed it there, ours: and the implementation as it is.
+    """
+    if killer:
+        return "contradiction", f"KILLED by {killer}, although right under {mutation.policy}"
+    if not ours:
+        return "survived", f"SURVIVED: under {mutation.policy} nothing fails either way"
+    return "killed", f"{words}; right under {mutation.policy}, where ours is killed by {ours}"

@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import types
 import unittest.mock
 
 from lib import kunit, mutate, tree
@@ -76,6 +77,28 @@ class Files(Mutations):
         with self.fails("tools/mutations/gone.patch: does not fit Linux 6.12.5: .*; "
                         "tools/mutations/less.patch: adds or removes a file; nothing was built$"):
             mutate.trees(prepared, mutate.select())
+
+    def test_policy(self):
+        write(self.repo, mutate.CONTRACT, "#define CONTRACT_A\t\tfalse\n"
+              "#define CONTRACT_AB\tfalse\n#define CONTRACT_C\t\tONE\n")
+        prepared = self.prepare()
+        self.add("swap", "ours is theirs\nPolicy: AB true, C TWO\n")
+        [m] = mutate.select()
+        self.assertEqual(m.policy, "AB true, C TWO")
+        self.assertIn("(AB true, C TWO)", str(m))
+        changed = mutate.trees(prepared, [m])["swap"]
+        for found, ours in zip(mutate.under_policy(prepared, m, changed),
+                               ("int theirs;", "int ours;")):
+            self.assertEqual(prepared.git("cat-file", "blob", f"{found}:lib/ours.c"), ours)
+            self.assertEqual(prepared.git("cat-file", "blob", f"{found}:{mutate.CONTRACT}"),
+                             "#define CONTRACT_A\t\tfalse\n#define CONTRACT_AB\ttrue\n"
+                             "#define CONTRACT_C\t\tTWO")
+        for policy in ("B true", "AB", "AB false", "A true, C ONE", "A true, A true"):
+            self.add("swap", f"ours is theirs\nPolicy: {policy}\n")
+            for call in (lambda: mutate.trees(prepared, mutate.select()),
+                         lambda: mutate.fit(types.SimpleNamespace(tree=prepared))):
+                with self.fails(f"swap.patch: '{policy.rpartition(', ')[2]}' is no policy; give"):
+                    call()
 
     def test_all_of_the_repository(self):
         tree.REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -220,6 +243,16 @@ class Verdict(Case):
             outcome, words = mutate.outcome(m, killer)
             self.assertEqual(outcome, want)
             self.assertIn(text, words)
+
+    def test_outcome_under_policy(self):
+        m = mutate.Mutation("m", "m.patch", "wrong", policy="A true")
+        for killer, ours, want, text in (
+                ("s c", "", "contradiction", "KILLED by s c, although right under A true"),
+                ("", "", "survived", "SURVIVED: under A true"),
+                ("", "t d", "killed", "killed by x; right under A true, .* killed by t d")):
+            outcome, words = mutate.under_policy_outcome(m, "killed by x", killer, ours)
+            self.assertEqual(outcome, want)
+            self.assertRegex(words, text)
 
 
 class Boot(Mutations):
