@@ -40,6 +40,7 @@ class Machine:
     arguments: str = ""     # the kernel's
     lacks: tuple = ()       # of what the machine has otherwise
     says: tuple = ()        # texts of its log, why that is
+    needs: tuple = ()       # more tables of packages, to build it
 
     def but(self, *names):
         """The same but for what VARIANTS has under these names."""
@@ -51,6 +52,7 @@ class Machine:
                 options=(*machine.options, *v.get("options", ())),
                 lacks=(*machine.lacks, *v.get("lacks", ())),
                 says=(*machine.says, *v.get("says", ())),
+                needs=(*machine.needs, *v.get("needs", ())),
                 build=machine.build + v.get("suffix", ""),
                 arguments=f"{machine.arguments} {v.get('arguments', '')}".strip())
         return machine
@@ -91,7 +93,24 @@ VARIANTS = {
             "options": ("--kconfig_add=CONFIG_ARM64_64K_PAGES=y",)},
     "kvm": {"words": "with KVM built in", "suffix": "-kvm", "options": (
         "--kconfig_add=CONFIG_VIRTUALIZATION=y", "--kconfig_add=CONFIG_KVM=y")},
+    "rt": {"words": "with PREEMPT_RT", "suffix": "-rt",
+           "options": ("--kconfig_add=CONFIG_PREEMPT_RT=y",)},
+    "kasan-generic": {"words": "with generic KASAN", "suffix": "-kasan-generic",
+                      "lacks": ("KASAN_TAGS",), "options": (
+                          "--kconfig_add=CONFIG_KASAN_HW_TAGS=n",
+                          "--kconfig_add=CONFIG_KASAN_GENERIC=y")},
+    "kasan-sw": {"words": "with KASAN_SW_TAGS", "suffix": "-kasan-sw",
+                 "lacks": ("KASAN_TAGS",), "options": (
+                     "--kconfig_add=CONFIG_KASAN_HW_TAGS=n",
+                     "--kconfig_add=CONFIG_KASAN_SW_TAGS=y")},
+    "scs": {"words": "with shadow call stacks", "suffix": "-scs",
+            "options": ("--kconfig_add=CONFIG_SHADOW_CALL_STACK=y",)},
+    "kcfi": {"words": "with kCFI, by clang", "suffix": "-kcfi", "needs": (packages.KCFI,),
+             "options": (f"--make_options=LLVM={packages.CLANG}", "--kconfig_add=CONFIG_CFI=y")},
 }
+
+# (symbol, what older kernels call it, where either is)
+RENAMED = (("CFI", "CFI_CLANG", "arch/Kconfig"),)
 
 # What these arguments of the kernel turn off and on.
 TURN_OFF = {"arm64.nomte": "MTE", "arm64.nomops": "MOPS", "kasan=off": "KASAN_TAGS"}
@@ -344,7 +363,8 @@ def prepare(args, machine, *needed):
     prepared, source = tree.select(args)
     packages.check_qemu(args.qemu)
     ui.step("packages")
-    packages.need(not args.no_install, packages.TREE, packages.BUILD, packages.FIRMWARE, *needed)
+    packages.need(not args.no_install, packages.TREE, packages.BUILD, packages.FIRMWARE,
+                  *machine.needs, *needed)
     os.makedirs(prepared.home, exist_ok=True)
     if prepared.contract:
         machine = dataclasses.replace(
@@ -412,6 +432,15 @@ def _file(path):
     return [os.path.realpath(path), st.st_size, st.st_mtime_ns]
 
 
+def build_options(machine, top):
+    """A machine's options, in the words of this kernel tree."""
+    found = machine.options
+    for new, old, file in RENAMED:
+        if f"config {new}" not in _read(os.path.join(top, file)):
+            found = tuple(o.replace(f"CONFIG_{new}=", f"CONFIG_{old}=") for o in found)
+    return found
+
+
 def build_inputs(result, extra):
     """All that the result of a build depends on."""
     programs = [_file(shutil.which(p) or "") for p in (CROSS + "gcc", CROSS + "ld", "gcc", "make")]
@@ -440,7 +469,7 @@ def build(args, result, extra=()):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         build_with_progress([*kunit, "build", *common, f"--jobs={args.jobs}",
-                             *machine.options, *extra],
+                             *build_options(machine, result.tree.top), *extra],
                             result.tree.top, result.dir, machine.file(home, "build.log"),
                             machine.file(home, "objects"), machine.objects)
         with open(path, "w", encoding="utf-8") as f:

@@ -69,6 +69,10 @@ SELFTESTS = {
     "/usr/aarch64-linux-gnu/include/stdio.h": "libc6-dev-arm64-cross",
     "/sbin/mke2fs": "e2fsprogs",
 }
+# What make calls with CLANG as its LLVM; -fsanitize=kcfi needs 16.
+CLANG = "-16"
+KCFI = {f"clang{CLANG}": f"clang{CLANG}", f"ld.lld{CLANG}": f"lld{CLANG}",
+        f"llvm-ar{CLANG}": f"llvm{CLANG}"}
 HOOK = {"spatch": "coccinelle"}
 TESTS = {
     **HOOK, "sparse": "sparse", "perl": "perl", "depmod": "kmod",

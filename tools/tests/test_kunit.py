@@ -104,6 +104,15 @@ class Arguments(unittest.TestCase):
             for file in (*machine.config, *([machine.qemu] if machine.qemu else [])):
                 self.assertTrue(os.path.exists(os.path.join(tree.REPO, file)), file)
 
+    def test_a_symbol_that_was_renamed(self):
+        for config, symbol in (("config CFI\nconfig CFI_CLANG\n", "CFI"),
+                               ("config CFI_CLANG\n", "CFI_CLANG")):
+            with tempfile.TemporaryDirectory() as top:
+                write(top, "arch/Kconfig", config)
+                self.assertEqual(kunit.build_options(kunit.SUITES.but("rt", "kcfi"), top), (
+                    "--kconfig_add=CONFIG_PREEMPT_RT=y", "--make_options=LLVM=-16",
+                    f"--kconfig_add=CONFIG_{symbol}=y"))
+
     def test_fragments_agree(self):
         """kunit.py takes no symbol that two files say different things of."""
         said = {}
