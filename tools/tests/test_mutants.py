@@ -352,6 +352,7 @@ class Hunting(Case):
 
     def test_a_kernel_that_is_not_right(self):
         hunt = self.hunt({}, ())
+        self.machine.become(auto.VARIANTS[0])
         self.machine.dirty = True
         with self.fails("the kernel as it is does not pass: s.quick"):
             hunt.baseline()
