@@ -31,9 +31,9 @@ ENOUGH = 60
 # Seconds that asking for any takes besides.
 OVERHEAD = 0.2
 
-# What the first machine does not notice, the second one may.  QEMU takes three times as long
-# if it has tags to check.
-VARIANTS = ("nomte", "")
+# The same where who comes by is not known, as in a routine of assembly: the loop and CPY* are
+# not for the same machine.
+ENOUGH_UNKNOWN = 20
 
 # Real oopses are none of a right kernel's.
 NOT_TRIED = (judge.DEATHS_SUITE,)
@@ -44,7 +44,7 @@ class Test:
     name: str                   # SUITE.CASE or PROGRAM:TEST
     seconds: float = 0.0
     reached: frozenset = frozenset()
-    variant: str = ""           # of the machine, one of VARIANTS
+    variant: str = ""           # of the machine, one of variants()
 
     @property
     def command(self):
@@ -64,6 +64,14 @@ def all_tests(prepared):
              if s not in NOT_TRIED for c in there]
     # Those of one name differ in their parameters.
     return [Test(n) for n in dict.fromkeys(cases + selftests.Known(prepared).scenarios())]
+
+
+def variants(version):
+    """The machines: what one does not notice, the next one may.
+
+    QEMU takes three times as long if it has tags to check.
+    """
+    return (*(["nomte nomops"] if kunit.wants_mops(version) else []), "nomte", "")
 
 
 # -- the build -----------------------------------------------------------------------------
@@ -267,8 +275,9 @@ def _places(mutant):
 class Hunt:
     """All mutants against all tests, on several machines at a time."""
 
-    def __init__(self, machines, tests):
-        self.machines, self.tests = machines, tests
+    def __init__(self, machines, tests, those):
+        """those: variants of the machines, in their order"""
+        self.machines, self.tests, self.variants = machines, tests, those
         self.boot = frozenset()             # what is come by before any test
         self.lock = threading.Lock()
         self.kills = collections.defaultdict(collections.Counter)
@@ -316,7 +325,7 @@ class Hunt:
                 (others if problem else found).append((test, problem))
                 progress.show(f"   {len(found) + len(others)} tests")
 
-        for variant in VARIANTS:
+        for variant in self.variants:
             self.machines[0].become(variant)
             self.boot |= self.machines[0].reached()
             self._each([dataclasses.replace(t, variant=variant) for t in self.tests], one)
@@ -346,7 +355,7 @@ class Hunt:
             return (1 + 2 * here.get(test.name, 0) + nearby.get(test.name, 0)) / (
                 test.seconds + OVERHEAD)
 
-        return sorted(found, key=lambda t: (VARIANTS.index(t.variant), -likely(t)))
+        return sorted(found, key=lambda t: (self.variants.index(t.variant), -likely(t)))
 
     def attempt(self, machine, mutant):
         """(what noticed it or "", words)"""
@@ -356,9 +365,10 @@ class Hunt:
         if not found:
             return "", "no test comes by"
         seconds, tried, chosen = collections.Counter(), set(), None
+        enough = ENOUGH_UNKNOWN if mutant.pokes else ENOUGH
         try:
             for test in found:
-                if seconds[test.variant] > ENOUGH:
+                if seconds[test.variant] > enough:
                     continue
                 seconds[test.variant] += test.seconds
                 tried.add(test.name)
@@ -417,7 +427,7 @@ class Hunt:
 
     def _from_boot(self, machine, mutant):
         """The same of one that is there while the kernel boots, against user space's tests."""
-        for variant in VARIANTS:
+        for variant in self.variants:
             machine.become(variant)
             machine.reboot(mutant.number)
             for test in self.tests:

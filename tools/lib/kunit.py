@@ -276,7 +276,8 @@ class Run:
                          for f in ("MTE", "MOPS", "RIG"))
 
 
-def _wants_mops(version):
+def wants_mops(version):
+    """Does this kernel copy with CPY*?"""
     return version_key(version) > (6, 12)
 
 
@@ -287,7 +288,7 @@ def must_have(version, qemu, machine, extra=()):
         return []
     asked = [*machine.arguments.split(), *kernel_arguments(extra)]
     off = {*machine.lacks, *(f for a, f in TURN_OFF.items() if a in asked)}
-    if not _wants_mops(version):
+    if not wants_mops(version):
         off.add("MOPS")
     return [*(f for f, oldest in OLDEST.items() if qemu >= oldest and f not in off),
             *(f for a, f in TURN_ON.items() if a in asked)]

@@ -291,7 +291,9 @@ class Kernel:
         for line in self._run("objdump", "-d", f"--start-address={start:#x}",
                               f"--stop-address={stop:#x}", self.vmlinux).splitlines():
             if m := re.match(r"\s*([0-9a-f]+):\t([0-9a-f]{8}) \t(.*)", line):
-                found.append((int(m[1], 16), int(m[2], 16), " ".join(m[3].split())))
+                # Where it is told by its symbol, which stays when the kernel is built anew.
+                text = re.sub(r"\b[0-9a-f]{16} (?=<)| *//.*", "", " ".join(m[3].split()))
+                found.append((int(m[1], 16), int(m[2], 16), text))
         return found
 
     def entries(self):

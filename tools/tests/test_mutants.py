@@ -192,6 +192,14 @@ class Routines(Case):
                         os.path.join(self.tmp, "kernel.S")], check=True)
         self.kernel = mutants.Kernel(path, kunit.CROSS)
 
+    def test_no_address_in_a_name(self):
+        with unittest.mock.patch.object(mutants.Kernel, "_run", lambda *_: LISTING):
+            kernel = mutants.Kernel.__new__(mutants.Kernel)
+            kernel.vmlinux, kernel.symbols = "vmlinux", {"ours": 0xffff8000804cf880}
+            kernel.addresses = [0xffff8000804cf880, 0xffff8000804cf890]
+            self.assertEqual([text for _, _, text in kernel.routine("ours")],
+                             ["tbz w2, #2, <ours+0x74>", "b.ls <ours+0xc>", "ret"])
+
     def test_code_and_entries(self):
         code = self.kernel.routine("memcpy_mc")
         self.assertEqual([hex(w) for _, w, _ in code],
@@ -276,10 +284,20 @@ class Equivalents(Case):
                 self.file(text)
 
 
+LISTING = """
+ffff8000804cf880 <ours>:
+ffff8000804cf880:\t361003a2 \ttbz\tw2, #2, ffff8000804cf8f4 <ours+0x74>
+ffff8000804cf884:\t54000049 \tb.ls\tffff8000804cf88c <ours+0xc>  // b.plast
+ffff8000804cf888:\td65f03c0 \tret
+"""
+VARIANTS = auto.variants("6.12")
+
+
 class FakeMachine:
     """Tests fail as they are told; a machine that is dirty fails them all."""
 
     lacking = {}        # {variant: tests that it skips}
+    blind = ()          # variants that notice nothing
 
     def __init__(self, kills, dirty=()):
         self.kills, self.makes_dirty = kills, dirty
@@ -311,7 +329,8 @@ class FakeMachine:
     def attempt(self, test):
         if test.name in self.lacking.get(self.variant, ()):
             return f"{test.name}: skipped"
-        if self.dirty or self.chosen and (self.chosen.text, test.name) in self.kills:
+        if self.dirty or self.variant not in self.blind and self.chosen and \
+                (self.chosen.text, test.name) in self.kills:
             return test.name
         return ""
 
@@ -321,7 +340,7 @@ class Hunting(Case):
         tests = [auto.Test("s.quick", 1, frozenset(reached or {1, 2})),
                  auto.Test("s.slow", 5, frozenset({1})), auto.Test("s.other", 0.1, frozenset({9}))]
         self.machine = FakeMachine(*args)
-        return auto.Hunt([self.machine], tests)
+        return auto.Hunt([self.machine], tests, VARIANTS)
 
     def heard(self):
         self.said.flush()
@@ -350,9 +369,27 @@ class Hunting(Case):
         self.assertEqual(self.machine.variant, "nomte")
         self.assertEqual(hunt.attempt(self.machine, self.mutant("b"))[0], "")
 
+    def test_each_machine_has_its_time(self):
+        hunt = self.hunt({("a", "s.slow")})
+        hunt.baseline()
+        self.assertEqual(sorted(t.variant for t in hunt.tests), sorted(3 * VARIANTS))
+        for t in hunt.tests:
+            t.reached, t.seconds = frozenset({1}), auto.ENOUGH / 2
+        self.machine.blind = VARIANTS[:1]
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("a"))[0], "s.slow")
+        self.machine.blind = VARIANTS
+        self.assertIn("3 tests that come by", hunt.attempt(self.machine, self.mutant("a"))[1])
+        for t in hunt.tests:
+            t.seconds = auto.ENOUGH + 1
+        self.assertIn("1 of 3 tests", hunt.attempt(self.machine, self.mutant("a"))[1])
+
+    def test_machines(self):
+        self.assertEqual(VARIANTS, ("nomte", ""))
+        self.assertEqual(auto.variants("7.3.4"), ("nomte nomops", "nomte", ""))
+
     def test_a_kernel_that_is_not_right(self):
         hunt = self.hunt({}, ())
-        self.machine.become(auto.VARIANTS[0])
+        self.machine.become(VARIANTS[0])
         self.machine.dirty = True
         with self.fails("the kernel as it is does not pass: s.quick"):
             hunt.baseline()
