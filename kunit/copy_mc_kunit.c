@@ -1291,6 +1291,24 @@ static void look_no_further(struct kunit *test)
 	}
 }
 
+/* Its answer is none that the address gives by chance: of this one the last byte is 0. */
+static void look_aligned(struct kunit *test)
+{
+	struct copy *c = copy_init(test);
+	size_t p;
+
+	if (c->r->dies)
+		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
+	copy_init_trap(test, c);
+	KUNIT_ASSERT_TRUE(test, IS_ALIGNED(c->si.trap, 256));
+	c->len = 1000;
+	for (p = 0; p < c->len; p++) {
+		c->si.poison[0] = (struct sea_poison){ p, 1 };
+		if (!look(c, (u8 *)c->si.trap) || c->si.fixed != 1)
+			copy_fail(test, c, p, "poison not met");
+	}
+}
+
 /* Two pages compared, one of which traps */
 static const struct comparison {
 	size_t differ;		/* from this byte on, if less than the page */
@@ -1617,6 +1635,7 @@ static struct kunit_case in_kernel_cases[] = {
 	KUNIT_CASE_PARAM(copy_two_tasks, lookers_gen_params),
 	KUNIT_CASE_PARAM(look_each_byte, lookers_gen_params),
 	KUNIT_CASE_PARAM(look_no_further, lookers_gen_params),
+	KUNIT_CASE_PARAM(look_aligned, lookers_gen_params),
 	KUNIT_CASE_PARAM(compare_pages, lookers_gen_params),
 	{}
 };
