@@ -30,6 +30,8 @@ COPIES = re.compile(r"copy_|uaccess_|extable_|sea_genuine")
 ENOUGH = 60
 # Seconds that asking for any takes besides.
 OVERHEAD = 0.2
+# Bytes of a routine that are likely to be come by together.
+NEAR = 64
 
 # The same where who comes by is not known, as in a routine of assembly: the loop and CPY* are
 # not for the same machine.
@@ -268,8 +270,10 @@ class Machine:
 
 
 def _places(mutant):
-    """Where it is: who noticed others there may notice this one."""
-    return mutant.function.partition("+")[0], mutant.file
+    """Where it is, the smallest place first: who noticed others there may notice this one."""
+    function, _, offset = mutant.function.partition("+")
+    part = f"{function}+{int(offset, 16) // NEAR}" if offset else function
+    return part, function, mutant.file
 
 
 class Hunt:
@@ -342,20 +346,23 @@ class Hunt:
     def candidates(self, mutant):
         """The tests that may notice it; those first that most likely do in a second.
 
-        Those are the ones that noticed others there, or are quick.
+        Those are the ones that noticed others there, or are quick; and first of all those of
+        the machine that did, as another one may not even come by.
         """
         if mutant.pokes:
             found = [t for t in self.tests if COPIES.match(t.name)]
         else:
             found = [t for t in self.tests if mutant.number in t.reached]
         with self.lock:
-            here, nearby = (dict(self.kills[p]) for p in _places(mutant))
+            part, here, nearby = (self.kills[p].copy() for p in _places(mutant))
 
         def likely(test):
-            return (1 + 2 * here.get(test.name, 0) + nearby.get(test.name, 0)) / (
-                test.seconds + OVERHEAD)
+            return (1 + 2 * here[test.name] + nearby[test.name]) / (test.seconds + OVERHEAD)
 
-        return sorted(found, key=lambda t: (self.variants.index(t.variant), -likely(t)))
+        def machine(variant):
+            return -part[variant], -here[variant], self.variants.index(variant)
+
+        return sorted(found, key=lambda t: (machine(t.variant), -likely(t)))
 
     def attempt(self, machine, mutant):
         """(what noticed it or "", words)"""
@@ -377,8 +384,8 @@ class Hunt:
                     chosen = test.variant
                 if problem := self._noticed(machine, mutant, test):
                     with self.lock:
-                        for place in _places(mutant):
-                            self.kills[place][test.name] += 1
+                        for place in {*_places(mutant)}:
+                            self.kills[place].update((test.name, test.variant))
                     return problem, problem
             machine.restore(mutant)
         except guest.Refused as e:

@@ -3,6 +3,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import threading
 import types
@@ -429,6 +430,23 @@ class Hunting(Case):
         for want in (["s.quick", "s.slow"], ["s.slow", "s.quick"]):     # it takes five times as long
             hunt.attempt(self.machine, self.mutant("a"))
             self.assertEqual([t.name for t in hunt.candidates(self.mutant("x"))], want)
+
+    def test_the_machine_that_noticed_others_comes_first(self):
+        hunt = self.hunt({("a", "s.slow")})
+        hunt.baseline()
+        self.machine.blind = VARIANTS[:1]
+
+        def first(offset):
+            m = mutants.Mutant(1, NAME, 0, f"ours+{offset:#x}", "insn", "a", pokes=((0, 0, 0),))
+            with unittest.mock.patch.object(auto, "COPIES", re.compile("s.")):
+                variant = hunt.candidates(m)[0].variant
+                hunt.attempt(self.machine, m)
+            return variant
+
+        self.assertEqual([first(0x20), first(0x24), first(0x20)], ["nomte", "", ""])
+        self.machine.blind = VARIANTS[1:]
+        self.assertEqual([first(0x80), first(0x84), first(0x88)], ["", "nomte", "nomte"])
+        self.assertEqual(first(0x20), "")
 
     def test_what_another_has_left_is_no_kill(self):
         hunt = self.hunt({("a", "s.quick")}, ("dirt",))
