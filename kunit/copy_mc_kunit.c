@@ -1291,7 +1291,7 @@ static void look_no_further(struct kunit *test)
 	}
 }
 
-/* Its answer is none that the address gives by chance: of this one the last byte is 0. */
+/* It does not return the address, which is true as well unless the last byte is 0. */
 static void look_aligned(struct kunit *test)
 {
 	struct copy *c = copy_init(test);

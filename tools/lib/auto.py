@@ -28,14 +28,13 @@ COPIES = re.compile(r"copy_|uaccess_|extable_|sea_genuine")
 # Seconds of tests on a machine that a mutant is held against; those that are likely to notice
 # come first.
 ENOUGH = 60
-# Seconds that asking for any takes besides.
-OVERHEAD = 0.2
-# Bytes of a routine that are likely to be come by together.
-NEAR = 64
-
-# The same where who comes by is not known, as in a routine of assembly: the loop and CPY* are
-# not for the same machine.
+# The same in a routine of assembly, where it is not known who comes by: its loop and its CPY*
+# are not for the same machine.
 ENOUGH_UNKNOWN = 20
+# Seconds that it takes to ask for a test.
+OVERHEAD = 0.2
+# Bytes of a routine that the same tests are likely to come by.
+NEAR = 64
 
 # Real oopses are none of a right kernel's.
 NOT_TRIED = (judge.DEATHS_SUITE,)
@@ -176,13 +175,18 @@ def assembly(prepared, asked):
     return [m for m in mutants.instructions(kernel) if m.file in asked or not asked]
 
 
-def number(there, reasons):
-    """Tells those with the same key apart, and says of each why it is equivalent, if it is."""
+def number(there, reasons, whole=False):
+    """Tells those with the same key apart, and says of each why it is equivalent, if it is.
+
+    whole: there are all, so that each name of an equivalent one has to be.
+    """
     seen = collections.Counter()
     for m in there:
         seen[m.key] += 1
         m.nth = seen[m.key]
         m.equivalent = reasons.get(m.name, "")
+    if whole and (lost := set(reasons) - {m.name for m in there}):
+        raise Fail(f"tools/mutants/equivalent: {min(lost)}: no mutant has that name")
 
 
 def reasons(prepared):
@@ -371,32 +375,37 @@ class Hunt:
             return self._from_boot(machine, mutant)
         if not found:
             return "", "no test comes by"
-        seconds, tried, chosen = collections.Counter(), set(), None
+        seconds, tried, chosen, stale = collections.Counter(), set(), None, set()
         enough = ENOUGH_UNKNOWN if mutant.pokes else ENOUGH
         try:
             for test in found:
-                if seconds[test.variant] > enough:
+                if seconds[test.variant] > enough or test.variant in stale:
                     continue
+                if chosen != test.variant:
+                    try:
+                        self._choose(machine, mutant, test.variant)
+                    except guest.Refused as e:
+                        if e.errno != errno.ESTALE:
+                            raise
+                        stale.add(test.variant)
+                        continue
+                    chosen = test.variant
                 seconds[test.variant] += test.seconds
                 tried.add(test.name)
-                if chosen != test.variant:
-                    self._choose(machine, mutant, test.variant)
-                    chosen = test.variant
                 if problem := self._noticed(machine, mutant, test):
                     with self.lock:
                         for place in {*_places(mutant)}:
                             self.kills[place].update((test.name, test.variant))
                     return problem, problem
-            machine.restore(mutant)
-        except guest.Refused as e:
-            if e.errno != errno.ESTALE:
-                raise
-            mutant.untried = "another instruction is there, of an alternative"
-            return "", ""
+            if machine.variant == chosen:
+                machine.restore(mutant)
         except guest.Died as e:
             # The machine cannot even be asked.
             machine.reboot()
             return str(e), f"between two tests: {e}"
+        if not tried:
+            mutant.untried = "another instruction is there, of an alternative"
+            return "", ""
         names = {t.name for t in found}
         some = f"{len(tried)} of " if len(tried) < len(names) else ""
         return "", f"{some}{ui.number(len(names), 'test')} that come by noticed nothing"
@@ -415,15 +424,24 @@ class Hunt:
             machine.choose(mutant)
 
     def _noticed(self, machine, mutant, test):
-        """What the test says of the mutant, if it says that of nothing else."""
+        """What the test says of the mutant twice, and of nothing else."""
         problem = machine.attempt(test)
         if not problem:
             return ""
+        if not machine.guest.process:       # a new one has nothing left of another mutant
+            return self._from_new(machine, mutant, test) if machine.attempt(test) else problem
+        machine.restore(mutant)
+        if machine.attempt(test):
+            return self._from_new(machine, mutant, test)
+        machine.choose(mutant)
+        if not machine.attempt(test):
+            return ""
         if machine.guest.process:
             machine.restore(mutant)
-        if not machine.attempt(test):
-            return problem
-        # Is it the mutant, what one before has left, or a test that is not to be relied upon?
+        return problem
+
+    def _from_new(self, machine, mutant, test):
+        """The same where one before has left something, or the test is not to be relied upon."""
         machine.reboot()
         reliable = not machine.attempt(test)
         self._choose(machine, mutant, test.variant)

@@ -444,7 +444,8 @@ def build_options(machine, top):
 
 def build_inputs(result, extra):
     """All that the result of a build depends on."""
-    programs = [_file(shutil.which(p) or "") for p in (CROSS + "gcc", CROSS + "ld", "gcc", "make")]
+    programs = [_file(shutil.which(p) or "") for p in (
+        CROSS + "gcc", CROSS + "ld", "gcc", "make", *(p for t in result.machine.needs for p in t))]
     environ = {k: v for k, v in os.environ.items() if _BUILD_ENVIRON.fullmatch(k)}
     return [result.work or result.tree.work_tree(),
             # All machines' are for one kernel, the usual one's.

@@ -85,6 +85,8 @@ class Places(Case):
         twice = self.places(C.replace("note(p);", "note(p);\n\t\tnote(p);"))
         auto.number(twice, {f"{NAME} ours stmt: note(p) #2": "the second"})
         self.assertEqual([m.line for m in twice if m.equivalent], [14])
+        with self.fails("tools/mutants/equivalent: b: no mutant has that name"):
+            auto.number(twice, {twice[0].name: "", "b": "", "c": ""}, whole=True)
 
     def test_the_compiler_takes_what_it_becomes(self):
         found = self.places()
@@ -500,6 +502,37 @@ class Hunting(Case):
 
         self.machine.attempt = flaky
         self.assertEqual(hunt.attempt(self.machine, self.mutant("a"))[0], "")
+
+    def test_what_is_noticed_once_is_not(self):
+        hunt = self.hunt({("a", "s.quick"), ("a", "s.slow")})
+        attempt, seen = self.machine.attempt, []
+
+        def once(test):
+            problem = attempt(test)
+            if problem and test.name == "s.quick":
+                seen.append(test)
+                return problem if len(seen) == 1 else ""
+            return problem
+
+        self.machine.attempt = once
+        self.assertEqual(hunt.attempt(self.machine, self.mutant("a"))[0], "s.slow")
+        self.assertEqual(len(seen), 2)
+
+    def test_where_another_instruction_is_another_machine_is_asked(self):
+        hunt = self.hunt({("alternative", "s.slow")})
+        hunt.baseline()
+        m = mutants.Mutant(1, NAME, 0, "ours+0x8", "insn", "alternative", pokes=((0, 0, 0),))
+        choose = self.machine.choose
+
+        def elsewhere(mutant):
+            self.machine.chosen = mutant
+            if self.machine.variant == VARIANTS[0]:
+                choose(mutant)
+
+        self.machine.choose = elsewhere
+        with unittest.mock.patch.object(auto, "COPIES", re.compile("s.")):
+            self.assertEqual(hunt.attempt(self.machine, m)[0], "s.slow")
+        self.assertFalse(m.untried)
 
     def test_from_the_boot_on(self):
         """Who skips on a machine has noticed nothing there."""

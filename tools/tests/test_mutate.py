@@ -51,6 +51,10 @@ class Files(Mutations):
                                   ("wrong\nand more\n", PATCH, "'and more' is no header"),
                                   ("wrong\nVariant:\n", PATCH, "'Variant:' is no header"),
                                   ("wrong\nVariant: dt\nVariant: dt\n", PATCH, "one too many"),
+                                  ("wrong\nPolicy: A true\nSelftests: rig\n", PATCH,
+                                   "leave out Selftests"),
+                                  ("wrong\nPolicy: A true\nEquivalent: x\n", PATCH,
+                                   "leave out Equivalent"),
                                   ("wrong\nVariant: lockdep\n", PATCH,
                                    "lockdep: no such variant; there are nomte, nomops"),
                                   ("wrong\nKernel: 5.1\n", PATCH, "no such kernel")):

@@ -1850,36 +1850,33 @@ TEST_F_TIMEOUT(poison, loop_write_back, SLOW)
 	LOOP(.use = loop_write_back, .ret = -1, .err = EIO, .good = DEAD);
 }
 
-/* What the file says of a write for which it has no room */
-static long loop_write_full(struct child *c)
+/* To a file that has no room for it */
+static long loop_write_good(struct child *c)
 {
-	const struct loop loop = { 0 };
-	struct loop_run run = { .row = &loop };
-	char *p = loop_buffer();
-	char size[32];
-	long ret;
-	int err;
-
-	snprintf(size, sizeof(size), "size=%lu", page_size);
-	need(!mkdir("/tmp/full", 0700) && !mount("full", "/tmp/full", "tmpfs", 0, size), "mount");
-	run.file = open("/tmp/full/disk", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-	need(pwrite(run.file, p, page_size, 0) == (ssize_t)page_size &&
-	     !ftruncate(run.file, PAGES * page_size), "disk");
-	ret = pwrite(open_loop(&run, O_DIRECT), p, page_size, page_size);
-	err = errno;
-	umount2("/tmp/full", MNT_DETACH);
-	errno = err;
-	return ret;
+	return pwrite(open_loop(c->arg, O_DIRECT), loop_buffer(), page_size, page_size);
 }
 
 TEST_F(poison, loop_write_full)
 {
+	const struct loop loop = { 0 };
+	struct loop_run run = { .row = &loop };
+	char size[32];
 	struct child *c;
 
 	if (access("/dev/loop-control", F_OK))
 		SKIP(return, "needs BLK_DEV_LOOP");
-	c = run_child(loop_write_full, NULL);
-	rmdir("/tmp/full");
+	snprintf(size, sizeof(size), "size=%lu", page_size);
+	mkdir("/tmp/full", 0700);
+	ASSERT_EQ(0, mount("full", "/tmp/full", "tmpfs", 0, size));
+	run.file = open("/tmp/full/disk", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	EXPECT_EQ((ssize_t)page_size, pwrite(run.file, loop_buffer(), page_size, 0));
+	EXPECT_EQ(0, ftruncate(run.file, PAGES * page_size));
+	c = run_child(loop_write_good, &run);
+	close(run.file);
+	/* The device may be closed a little later. */
+	EXPECT_EQ(0, umount2("/tmp/full", MNT_DETACH));
+	EXPECT_EQ(0, rmdir("/tmp/full"));
+
 	EXPECT_EXITED(c);
 	EXPECT_RET(c, -1, ENOSPC);
 	EXPECT_ABORTS(0);
@@ -1941,7 +1938,7 @@ static ssize_t fuse_answer(int dev, uint64_t unique, int err, void *data, size_t
 	return writev(dev, iov, len ? 2 : 1);
 }
 
-/* The same with a page of data, of which the second one of @p, or the head, is poisoned */
+/* The same with a page of data. The second page of @p is poisoned: the data, or the head. */
 static ssize_t fuse_answer_poisoned(struct child *c, uint64_t unique, char *p)
 {
 	const struct fuse *run = c->arg;

@@ -68,8 +68,10 @@ FIXTURE_SETUP(poison)
 #define EXPECT_ABORTS_UP_TO(_n)	EXPECT_ABORTS_FROM_TO(1, _n)
 
 /* @_n of one page, which a worker may isolate after the first. */
-#define EXPECT_ABORTS_OF_PAGE(_n) \
-	EXPECT_ABORTS_FROM_TO(worker_may_isolate() ? 1 : (_n), _n)
+#define EXPECT_ABORTS_OF_PAGE(_n) do { \
+	const int _most = (_n); \
+	EXPECT_ABORTS_FROM_TO(worker_may_isolate() ? 1 : _most, _most); \
+} while (0)
 
 /* As often as somebody looks before a worker has isolated the page. */
 #define ABORTS_BEFORE_WORKER	100

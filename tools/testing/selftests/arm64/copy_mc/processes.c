@@ -1147,59 +1147,73 @@ TEST_F(poison, process_vm_readv)
 	do_remote(_metadata, self, readv_remote, page_size, 0);
 }
 
-/* In init, which waits for a program: its process_vm_readv() of the poisoned page */
+/* A system call of init, which waits in one: 0 or -1, or less if there was none */
+static long call_in_init(const struct user_regs_struct *was, long nr, const long args[6])
+{
+	struct user_regs_struct now = *was;
+	struct iovec set = { &now, sizeof(now) };
+	const uint32_t svc = 0xd4000001;
+	long ret = -2;
+	int status;
+
+	/* What it waits in begins again, or is over. */
+	if ((uint32_t)ptrace(PTRACE_PEEKTEXT, 1, now.pc, NULL) != svc) {
+		now.pc -= sizeof(svc);
+		if ((uint32_t)ptrace(PTRACE_PEEKTEXT, 1, now.pc, NULL) != svc)
+			return -3;
+	}
+	memcpy(now.regs, args, 6 * sizeof(*args));
+	now.regs[8] = nr;
+	if (ptrace(PTRACE_SETREGSET, 1, NT_PRSTATUS, &set))
+		return -4;
+	do {	/* A child of init's may have ended, before it was attached or since. */
+		if (ptrace(PTRACE_SINGLESTEP, 1, NULL, NULL) || waitpid(1, &status, __WALL) != 1)
+			return -5;
+	} while (WIFSTOPPED(status) &&
+		 (WSTOPSIG(status) == SIGCHLD || WSTOPSIG(status) == SIGSTOP));
+	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP &&
+	    !ptrace(PTRACE_GETREGSET, 1, NT_PRSTATUS, &set)) {
+		errno = -(int)now.regs[0];
+		ret = errno > 0 ? -1 : 0;
+	}
+	now = *was;
+	return ptrace(PTRACE_SETREGSET, 1, NT_PRSTATUS, &set) ? -6 : ret;
+}
+
+/* Init's process_vm_readv() of the poisoned page */
 static long readv_by_init(struct child *c)
 {
 	struct child *other = c->arg;
-	struct user_regs_struct was, now;
-	struct iovec regs = { &now, sizeof(now) };
-	const uint32_t svc = 0xd4000001;
-	uint32_t insn;
-	int status = 0;
+	struct user_regs_struct regs;
+	struct iovec set = { &regs, sizeof(regs) };
 	struct {
 		struct iovec here, there;
 		char buf[16];
 	} *args;
+	long call[6] = { other->pid, 0, 1, 0, 1, 0 };
+	long ret = -7;
+	int err;
 
-	if (ptrace(PTRACE_ATTACH, 1, NULL, NULL) || waitpid(1, NULL, __WALL) != 1 ||
-	    ptrace(PTRACE_GETREGSET, 1, NT_PRSTATUS, &regs))
-		return -2;
-	was = now;
+	if (ptrace(PTRACE_ATTACH, 1, NULL, NULL) || waitpid(1, NULL, __WALL) != 1)
+		return -8;
+	if (ptrace(PTRACE_GETREGSET, 1, NT_PRSTATUS, &set))
+		goto out;
 
-	/* The system call begins again, or is over. */
-	insn = ptrace(PTRACE_PEEKTEXT, 1, now.pc, NULL);
-	if (insn != svc)
-		now.pc -= sizeof(insn);
 	/* Below its stack pointer is nothing of its own. */
-	args = (void *)(now.sp - 512);
+	args = (void *)(regs.sp - 512);
 	if (ptrace(PTRACE_POKEDATA, 1, &args->here.iov_base, args->buf) ||
 	    ptrace(PTRACE_POKEDATA, 1, &args->here.iov_len, sizeof(args->buf)) ||
 	    ptrace(PTRACE_POKEDATA, 1, &args->there.iov_base, other->va) ||
 	    ptrace(PTRACE_POKEDATA, 1, &args->there.iov_len, sizeof(args->buf)))
-		return -3;
-	now.regs[8] = SYS_process_vm_readv;
-	now.regs[0] = other->pid;
-	now.regs[1] = (uintptr_t)&args->here;
-	now.regs[2] = 1;
-	now.regs[3] = (uintptr_t)&args->there;
-	now.regs[4] = 1;
-	now.regs[5] = 0;
-	if (ptrace(PTRACE_SETREGSET, 1, NT_PRSTATUS, &regs))
-		return -4;
-	do {	/* A child of init's may end meanwhile. */
-		if (ptrace(PTRACE_SINGLESTEP, 1, NULL, NULL) || waitpid(1, &status, __WALL) != 1)
-			return -5;
-	} while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGCHLD);
-	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP ||
-	    ptrace(PTRACE_GETREGSET, 1, NT_PRSTATUS, &regs))
-		return -6;
-	errno = -now.regs[0];
-
-	now = was;
-	if (ptrace(PTRACE_SETREGSET, 1, NT_PRSTATUS, &regs) ||
-	    ptrace(PTRACE_DETACH, 1, NULL, NULL))
-		return -7;
-	return -1;
+		goto out;
+	call[1] = (long)&args->here;
+	call[3] = (long)&args->there;
+	ret = call_in_init(&regs, SYS_process_vm_readv, call);
+out:
+	err = errno;
+	ptrace(PTRACE_DETACH, 1, NULL, NULL);
+	errno = err;
+	return ret;
 }
 
 /* Without init there is no machine: no signal is forced on it. */
