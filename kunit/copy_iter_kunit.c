@@ -499,6 +499,42 @@ static void iter_pages_to_kernel(struct kunit *test)
 	}
 }
 
+/* What ends at a page that is missing is copied up to it, as there is no poison. */
+static void iter_to_missing_page(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	unsigned long to = kunit_vm_mmap(test, NULL, 0, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+					 MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	struct iov_iter iter;
+	size_t room;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_a_page, page), 0);
+	KUNIT_ASSERT_NE(test, to, 0);
+	KUNIT_ASSERT_EQ(test, vm_munmap(to + PAGE_SIZE, PAGE_SIZE), 0);
+
+	for (room = 1; room < 300; room++) {
+		iov_iter_ubuf(&iter, ITER_DEST, (void __user *)to + PAGE_SIZE - room, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, copy_page_to_iter(page, 0, PAGE_SIZE, &iter), room);
+	}
+}
+
+/* Nor is there any where an iterator ends. */
+static void iter_asked_for_more(struct kunit *test)
+{
+	struct source *s = source_init(test, 300);
+	u8 *to = kunit_kzalloc(test, 400, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, to);
+	source_begin(s, s->size);
+	sea_inject_arm(&s->si);
+	KUNIT_EXPECT_EQ(test, copy_from_iter(to, 400, &s->iter), 300);
+	sea_inject_disarm(&s->si);
+	KUNIT_EXPECT_EQ(test, fault_in_iov_iter_readable(&s->iter, 8), 0);
+	iov_iter_revert(&s->iter, 300);
+	KUNIT_EXPECT_EQ(test, fault_in_iov_iter_readable(&s->iter, 400), 0);
+}
+
 /* Copies within one piece of memory, as splice() of a file into itself makes them */
 static const struct overlap {
 	long shift;		/* of the destination */
@@ -732,6 +768,8 @@ static struct kunit_case iter_cases[] = {
 	KUNIT_CASE(iter_truncated),
 	KUNIT_CASE(iter_page_to_user),
 	KUNIT_CASE(iter_pages_to_kernel),
+	KUNIT_CASE(iter_to_missing_page),
+	KUNIT_CASE(iter_asked_for_more),
 	KUNIT_CASE(iter_far_from_end),
 	KUNIT_CASE(iter_user_faults),
 	KUNIT_CASE(iter_atomic),
