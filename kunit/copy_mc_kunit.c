@@ -139,15 +139,12 @@ static unsigned long from_xarray(void *to, const void *from, size_t n)
 {
 	struct xarray xa;
 	struct iov_iter iter;
-	size_t left;
 
 	xa_init(&xa);
-	if (xa_err(xa_store(&xa, 0, virt_to_page(from), GFP_ATOMIC)))
-		return n;
+	/* What is stored at 0 alone is there: xa_store() may sleep with PREEMPT_RT. */
+	RCU_INIT_POINTER(xa.xa_head, virt_to_page(from));
 	iov_iter_xarray(&iter, ITER_SOURCE, &xa, offset_in_page(from), n);
-	left = n - copy_from_iter(to, n, &iter);
-	xa_destroy(&xa);
-	return left;
+	return n - copy_from_iter(to, n, &iter);
 }
 
 static unsigned long from_folioq(void *to, const void *from, size_t n)
