@@ -1508,7 +1508,8 @@ static void kernel_table_walk(struct kunit *test)
 	expect_walk(test, r, addr, 3, pa);
 }
 
-static noinline u64 load_field(const u64 *p)
+/* Without a check of KASAN's in front of it */
+static noinline __no_sanitize_address u64 load_field(const u64 *p)
 {
 	return READ_ONCE(*p);
 }
