@@ -25,8 +25,7 @@ BOOTS = (
 
 # Kernels that are configured otherwise, or booted otherwise and nowhere else: variants, each
 # a build of its own, or that of ./tools/run.
-CONFIGS = ("16k", "64k", "kvm", "lockdep", "rt", "kasan-generic", "kasan-sw", "scs", "kcfi",
-           "vhe")
+CONFIGS = ("16k", "64k", "kvm", "lockdep", "rt", "kasan-generic", "scs", "kcfi", "vhe")
 
 # Those of user space's tests; NVDIMMs are where MTE is not.
 SELFTESTS = (("selftests", ()), ("selftests-nomte", ("nomte",)))

@@ -99,10 +99,6 @@ VARIANTS = {
                       "lacks": ("KASAN_TAGS",), "options": (
                           "--kconfig_add=CONFIG_KASAN_HW_TAGS=n",
                           "--kconfig_add=CONFIG_KASAN_GENERIC=y")},
-    "kasan-sw": {"words": "with KASAN_SW_TAGS", "suffix": "-kasan-sw",
-                 "lacks": ("KASAN_TAGS",), "options": (
-                     "--kconfig_add=CONFIG_KASAN_HW_TAGS=n",
-                     "--kconfig_add=CONFIG_KASAN_SW_TAGS=y")},
     "scs": {"words": "with shadow call stacks", "suffix": "-scs",
             "options": ("--kconfig_add=CONFIG_SHADOW_CALL_STACK=y",)},
     "kcfi": {"words": "with kCFI, by clang", "suffix": "-kcfi", "needs": (packages.KCFI,),
