@@ -69,8 +69,8 @@ SELFTESTS = {
     "/usr/aarch64-linux-gnu/include/stdio.h": "libc6-dev-arm64-cross",
     "/sbin/mke2fs": "e2fsprogs",
 }
-# What make calls with CLANG as its LLVM; -fsanitize=kcfi needs 16.
-CLANG = "-16"
+# What make calls with CLANG as its LLVM: 7.3 needs 17.
+CLANG = "-19"
 KCFI = {f"clang{CLANG}": f"clang{CLANG}", f"ld.lld{CLANG}": f"lld{CLANG}",
         f"llvm-ar{CLANG}": f"llvm{CLANG}"}
 HOOK = {"spatch": "coccinelle"}

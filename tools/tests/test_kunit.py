@@ -110,7 +110,7 @@ class Arguments(unittest.TestCase):
             with tempfile.TemporaryDirectory() as top:
                 write(top, "arch/Kconfig", config)
                 self.assertEqual(kunit.build_options(kunit.SUITES.but("rt", "kcfi"), top), (
-                    "--kconfig_add=CONFIG_PREEMPT_RT=y", "--make_options=LLVM=-16",
+                    "--kconfig_add=CONFIG_PREEMPT_RT=y", "--make_options=LLVM=-19",
                     f"--kconfig_add=CONFIG_{symbol}=y"))
 
     def test_fragments_agree(self):
