@@ -9,6 +9,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import errno
+import itertools
 import json
 import os
 import re
@@ -175,18 +176,19 @@ def assembly(prepared, asked):
     return [m for m in mutants.instructions(kernel) if m.file in asked or not asked]
 
 
-def number(there, reasons, whole=False):
-    """Tells those with the same key apart, and says of each why it is equivalent, if it is.
-
-    whole: there are all, so that each name of an equivalent one has to be.
-    """
+def number(there, reasons):
+    """Tells those with the same key apart, and says of each why it is equivalent, if it is."""
     seen = collections.Counter()
     for m in there:
         seen[m.key] += 1
         m.nth = seen[m.key]
         m.equivalent = reasons.get(m.name, "")
-    if whole and (lost := set(reasons) - {m.name for m in there}):
-        raise Fail(f"tools/mutants/equivalent: {min(lost)}: no mutant has that name")
+
+
+def need_all(there, reasons):
+    """Fails if an equivalent one is not there, among all of this tree."""
+    if lost := mutants.unknown(there, reasons):
+        raise Fail(f"tools/mutants/equivalent: {lost[0]}: no mutant has that name")
 
 
 def reasons(prepared):
@@ -199,8 +201,7 @@ def fit(k):
     """every equivalent mutant is there; how many there are"""
     there, why = find(k.tree, ()), reasons(k.tree)
     number(there, why)
-    if lost := mutants.unknown(there, why):
-        raise Fail(f"tools/mutants/equivalent: {lost[0]}: no mutant has that name")
+    need_all(there, why)
     return ui.number(len(there), "mutant")
 
 
@@ -375,29 +376,26 @@ class Hunt:
             return self._from_boot(machine, mutant)
         if not found:
             return "", "no test comes by"
-        seconds, tried, chosen, stale = collections.Counter(), set(), None, set()
-        enough = ENOUGH_UNKNOWN if mutant.pokes else ENOUGH
+        tried, enough = set(), ENOUGH_UNKNOWN if mutant.pokes else ENOUGH
         try:
-            for test in found:
-                if seconds[test.variant] > enough or test.variant in stale:
+            for variant, tests in itertools.groupby(found, lambda t: t.variant):
+                try:
+                    self._choose(machine, mutant, variant)
+                except guest.Refused as e:
+                    if e.errno != errno.ESTALE:
+                        raise
                     continue
-                if chosen != test.variant:
-                    try:
-                        self._choose(machine, mutant, test.variant)
-                    except guest.Refused as e:
-                        if e.errno != errno.ESTALE:
-                            raise
-                        stale.add(test.variant)
-                        continue
-                    chosen = test.variant
-                seconds[test.variant] += test.seconds
-                tried.add(test.name)
-                if problem := self._noticed(machine, mutant, test):
-                    with self.lock:
-                        for place in {*_places(mutant)}:
-                            self.kills[place].update((test.name, test.variant))
-                    return problem, problem
-            if machine.variant == chosen:
+                seconds = 0
+                for test in tests:
+                    if seconds > enough:
+                        break
+                    seconds += test.seconds
+                    tried.add(test.name)
+                    if problem := self._noticed(machine, mutant, test):
+                        with self.lock:
+                            for place in {*_places(mutant)}:
+                                self.kills[place].update((test.name, test.variant))
+                        return problem, problem
                 machine.restore(mutant)
         except guest.Died as e:
             # The machine cannot even be asked.

@@ -387,6 +387,8 @@ def equivalents(path, variant):
 
 
 def unknown(there, reasons):
-    """The names of those equivalents in C that no mutant has."""
-    names = {m.name for m in there}
-    return [n for n in reasons if n not in names and n.split(" ")[0].endswith((".c", ".h"))]
+    """The names of those equivalents that no mutant has; in C only, if all of them are."""
+    names, files = {m.name for m in there}, (".c", ".h")
+    if any(m.pokes for m in there):
+        files += (".S",)
+    return [n for n in reasons if n not in names and n.split(" ")[0].endswith(files)]

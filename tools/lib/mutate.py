@@ -117,9 +117,7 @@ def trees(prepared, mutations):
                 wrong.append(f"{DIR}/{m.name}.patch: adds or removes a file")
     if wrong:
         raise Fail(f"{'; '.join(wrong)}; nothing was built")
-    for m in mutations:
-        if m.policy:
-            _contract(m, git)
+    _check_policies(git, mutations)
     return found
 
 
@@ -135,6 +133,12 @@ def _contract(m, git):
             raise Fail(f"{m.path}: '{words.strip()}' is no policy; give WORD VALUE, a CONTRACT_WORD "
                        f"of {CONTRACT} and what that is not already")
     return text
+
+
+def _check_policies(git, mutations):
+    for m in mutations:
+        if m.policy:
+            _contract(m, git)
 
 
 def under_policy(prepared, m, changed):
@@ -157,9 +161,7 @@ def fit(k):
                 wrong.append(_misfit(m, k.tree, e))
     if wrong:
         raise Fail("; ".join(wrong))
-    for m in ours:
-        if m.policy:
-            _contract(m, git)
+    _check_policies(git, ours)
     return f"{len(ours)} patches"
 
 

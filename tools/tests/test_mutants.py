@@ -85,8 +85,12 @@ class Places(Case):
         twice = self.places(C.replace("note(p);", "note(p);\n\t\tnote(p);"))
         auto.number(twice, {f"{NAME} ours stmt: note(p) #2": "the second"})
         self.assertEqual([m.line for m in twice if m.equivalent], [14])
-        with self.fails("tools/mutants/equivalent: b: no mutant has that name"):
-            auto.number(twice, {twice[0].name: "", "b": "", "c": ""}, whole=True)
+        auto.need_all(twice, {twice[0].name: "", "lib/a.S f insn: nop": ""})
+        with self.fails("tools/mutants/equivalent: lib/a.c b: no mutant has that name"):
+            auto.need_all(twice, {twice[0].name: "", "lib/a.c b": "", "lib/a.c c": ""})
+        twice.append(mutants.Mutant(0, "lib/a.S", 0, "f+0x4", "insn", "ret", pokes=((0, 0, 0),)))
+        with self.fails("tools/mutants/equivalent: lib/a.S f insn: nop: no mutant has that name"):
+            auto.need_all(twice, {twice[0].name: "", "lib/a.S f insn: nop": ""})
 
     def test_the_compiler_takes_what_it_becomes(self):
         found = self.places()
@@ -296,6 +300,10 @@ ffff8000804cf888:\td65f03c0 \tret
 VARIANTS = auto.variants("6.12")
 
 
+def hangs(*_):
+    raise guest.Died("hang")
+
+
 class FakeMachine:
     """Tests fail as they are told; a machine that is dirty fails them all."""
 
@@ -400,20 +408,14 @@ class Hunting(Case):
     def test_a_machine_that_does_not_come_up(self):
         hunt = self.hunt({})
 
-        def choose(mutant=None):
-            raise guest.Died("hang")
-
-        self.machine.choose = self.machine.reached = choose
+        self.machine.choose = self.machine.reached = hangs
         with self.fails("the machine does not come up: hang"):
             hunt.attempt(self.machine, self.mutant("b"))
 
     def test_a_mutant_that_no_machine_survives(self):
         hunt = self.hunt({})
 
-        def choose(mutant):
-            raise guest.Died("hang")
-
-        self.machine.choose = choose
+        self.machine.choose = hangs
         self.assertEqual(hunt.attempt(self.machine, self.mutant("b")),
                          ("hang", "between two tests: hang"))
         self.assertEqual(self.machine.reboots, 2)
@@ -464,10 +466,7 @@ class Hunting(Case):
     def test_a_machine_that_cannot_be_asked_is_noticed(self):
         hunt = self.hunt({})
 
-        def restore(mutant):
-            raise guest.Died("hang")
-
-        self.machine.restore = restore
+        self.machine.restore = hangs
         self.assertEqual(hunt.attempt(self.machine, self.mutant("b")),
                          ("hang", "between two tests: hang"))
         self.assertEqual(self.machine.reboots, 1)
