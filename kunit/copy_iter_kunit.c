@@ -176,9 +176,24 @@ static void iter_remembers(struct kunit *test)
 		told_once(test, s, p);
 }
 
-static void free_a_page(void *page)
+KUNIT_DEFINE_ACTION_WRAPPER(put_pages, put_page, struct page *);
+
+static struct page *some_pages(struct kunit *test, unsigned int order)
 {
-	__free_page(page);
+	struct page *page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO, order);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_pages, page), 0);
+	return page;
+}
+
+static unsigned long user_memory(struct kunit *test, size_t size)
+{
+	unsigned long addr = kunit_vm_mmap(test, NULL, 0, size, PROT_READ | PROT_WRITE,
+					   MAP_ANONYMOUS | MAP_PRIVATE, 0);
+
+	KUNIT_ASSERT_NE(test, addr, 0);
+	return addr;
 }
 
 static size_t source_fault_in(struct source *s, size_t n)
@@ -326,9 +341,7 @@ static void iter_user_faults(struct kunit *test)
 	size_t copied;
 	u8 buf[32];
 
-	addr = kunit_vm_mmap(test, NULL, 0, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	KUNIT_ASSERT_NE(test, addr, 0);
+	addr = user_memory(test, 2 * PAGE_SIZE);
 	vec[0] = (struct iovec){ (void __user *)PAGE_SIZE, 16 };	/* nothing is there */
 	vec[1] = (struct iovec){ (void __user *)addr, 16 };
 
@@ -424,18 +437,14 @@ static void iter_write(struct kunit *test)
  */
 static void iter_page_to_user(struct kunit *test)
 {
-	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	unsigned long to = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
-					 MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	struct page *page = some_pages(test, 0);
+	unsigned long to = user_memory(test, PAGE_SIZE);
 	struct sea_inject si = { .fsc = ESR_ELx_FSC_EXTABT };
 	struct iov_iter iter;
 	size_t p, start, copied;
 	int err;
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_a_page, page), 0);
 	need_iter(test);
-	KUNIT_ASSERT_NE(test, to, 0);
 	err = sea_inject_page(test, &si, page);
 	if (err == -EOPNOTSUPP)
 		kunit_skip(test, "needs RODATA_FULL");
@@ -465,22 +474,15 @@ static void iter_page_to_user(struct kunit *test)
 	}
 }
 
-static void free_two_pages(void *pages)
-{
-	__free_pages(pages, 1);
-}
-
 /* Without poison one page after the other is copied, with room for more. */
 static void iter_pages_to_kernel(struct kunit *test)
 {
-	struct page *pages = alloc_pages(GFP_KERNEL | __GFP_COMP, 1);
+	struct page *pages = some_pages(test, 1);
 	size_t n = 2 * PAGE_SIZE, start;
 	struct iov_iter iter;
 	struct kvec vec;
 	u8 *to;
 
-	KUNIT_ASSERT_NOT_NULL(test, pages);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_two_pages, pages), 0);
 	to = kunit_kzalloc(test, n + 16, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, to);
 	get_random_bytes(page_address(pages), n);
@@ -502,15 +504,11 @@ static void iter_pages_to_kernel(struct kunit *test)
 /* What ends at a page that is missing is copied up to it, as there is no poison. */
 static void iter_to_missing_page(struct kunit *test)
 {
-	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	unsigned long to = kunit_vm_mmap(test, NULL, 0, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
-					 MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	struct page *page = some_pages(test, 0);
+	unsigned long to = user_memory(test, 2 * PAGE_SIZE);
 	struct iov_iter iter;
 	size_t room;
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_a_page, page), 0);
-	KUNIT_ASSERT_NE(test, to, 0);
 	KUNIT_ASSERT_EQ(test, vm_munmap(to + PAGE_SIZE, PAGE_SIZE), 0);
 
 	for (room = 1; room < 300; room++) {

@@ -1249,14 +1249,21 @@ static bool look(struct copy *c, const u8 *from)
 	return found;
 }
 
-/* Poison is a single byte. One load meets it, wherever in the range it is. */
-static void look_each_byte(struct kunit *test)
+static struct copy *look_init(struct kunit *test)
 {
 	struct copy *c = copy_init(test);
-	size_t p, edge;
 
 	if (c->r->dies)
 		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
+	return c;
+}
+
+/* Poison is a single byte. One load meets it, wherever in the range it is. */
+static void look_each_byte(struct kunit *test)
+{
+	struct copy *c = look_init(test);
+	size_t p, edge;
+
 	copy_init_edge(test, c);
 	while (next_copy(c)) {
 		if (c->to_align)
@@ -1274,10 +1281,8 @@ static void look_each_byte(struct kunit *test)
 /* Nothing next to the range is loaded, and nothing in it twice. */
 static void look_no_further(struct kunit *test)
 {
-	struct copy *c = copy_init(test);
+	struct copy *c = look_init(test);
 
-	if (c->r->dies)
-		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
 	copy_init_trap(test, c);
 	while (next_copy(c)) {
 		size_t most = c->len / 16 + c->len % 16;
@@ -1296,11 +1301,9 @@ static void look_no_further(struct kunit *test)
 /* It does not return the address, which is true as well unless the last byte is 0. */
 static void look_aligned(struct kunit *test)
 {
-	struct copy *c = copy_init(test);
+	struct copy *c = look_init(test);
 	size_t p;
 
-	if (c->r->dies)
-		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
 	copy_init_trap(test, c);
 	KUNIT_ASSERT_TRUE(test, IS_ALIGNED(c->si.trap, 256));
 	c->len = 1000;
@@ -1364,12 +1367,10 @@ static void compare_one(struct kunit *test, struct copy *c, const struct compari
 
 static void compare_pages(struct kunit *test)
 {
-	struct copy *c = copy_init(test);
+	struct copy *c = look_init(test);
 	u8 *ones;
 	int i, j;
 
-	if (c->r->dies)
-		kunit_skip(test, "needs COPY_MC_CONTRACT_OURS: mem_has_poison()");
 	copy_init_trap(test, c);
 	for (i = 0; i < ARRAY_SIZE(comparisons); i++)
 		for (j = 0; j < 4; j++)

@@ -1926,6 +1926,13 @@ union fuse_reply {
 	struct fuse_write_out write;
 };
 
+static ssize_t fuse_send(int dev, struct fuse_out_header *head, void *data, size_t len)
+{
+	struct iovec iov[] = { { head, sizeof(*head) }, { data, len } };
+
+	return writev(dev, iov, len ? 2 : 1);
+}
+
 static ssize_t fuse_answer(int dev, uint64_t unique, int err, void *data, size_t len)
 {
 	struct fuse_out_header head = {
@@ -1933,9 +1940,8 @@ static ssize_t fuse_answer(int dev, uint64_t unique, int err, void *data, size_t
 		.error = -err,
 		.unique = unique,
 	};
-	struct iovec iov[] = { { &head, sizeof(head) }, { data, len } };
 
-	return writev(dev, iov, len ? 2 : 1);
+	return fuse_send(dev, &head, data, len);
 }
 
 /* The same with a page of data. The second page of @p is poisoned: the data, or the head. */
@@ -1943,7 +1949,6 @@ static ssize_t fuse_answer_poisoned(struct child *c, uint64_t unique, char *p)
 {
 	const struct fuse *run = c->arg;
 	struct fuse_out_header *head = (void *)(p + page_size);
-	struct iovec iov[] = { { head, sizeof(*head) }, { p, page_size } };
 	ssize_t n;
 
 	if (!run->head) {
@@ -1952,7 +1957,7 @@ static ssize_t fuse_answer_poisoned(struct child *c, uint64_t unique, char *p)
 	}
 	*head = (struct fuse_out_header){ .len = sizeof(*head) + page_size, .unique = unique };
 	child_poison(c, head);
-	n = writev(run->dev, iov, 2);
+	n = fuse_send(run->dev, head, p, page_size);
 	/* The kernel does not know which request that was for. */
 	if (n < 0) {
 		int err = errno;
